@@ -1,0 +1,127 @@
+// One element of a merge, as a CUDA thread does it: the same formulas as the SIMD rows of
+// core/rows.h, one float at a time. Also compiled for the host, as the level "scalar".
+#pragma once
+#include "core/scalar.h"  // before the formulas: they call its functions
+
+#include "core/random.h"
+#include "core/run.h"
+#include "core/steps.h"
+#include "merge/all.h"
+
+namespace taujp {
+
+template <class Steps>
+TAUJP_INLINE float tau_at(const Run& run, int i, int64_t j, float& poison) {
+  const float x = load(run.sources[i], j);
+  poison = fma(x, 0.0f, poison);
+  return run.subtract_base ? Steps::round(x - load(run.base, j)) : x;
+}
+
+// tau_i as the statistics see it.
+TAUJP_INLINE float tau_as_asked(const Run& run, int i, int64_t j) {
+  float poison = 0.0f;
+  switch (run.rounding) {
+    case Rounding::f16: return tau_at<Stepwise<Dtype::f16>>(run, i, j, poison);
+    case Rounding::bf16: return tau_at<Stepwise<Dtype::bf16>>(run, i, j, poison);
+    default: return tau_at<Exact>(run, i, j, poison);
+  }
+}
+
+TAUJP_INLINE bool is_above_at(float tau, int64_t index, const Above& above) {
+  const uint32_t bits = magnitude_bits(tau);
+  return bits > above.bits || (bits == above.bits && index < above.cut);
+}
+
+template <class Steps>
+TAUJP_INLINE float sparsified(const Run& run, int i, int64_t j, float tau) {
+  if (run.sieves == nullptr || run.sparsifier == Sparsifier::none) return tau;
+  const Sieve& sieve = run.sieves[i];
+  const int64_t index = run.first + j;
+  bool kept;
+  if (run.sparsifier == Sparsifier::magnitude) {
+    kept = is_above_at(tau, index, sieve.keep) && !is_above_at(tau, index, sieve.skip);
+  } else {
+    if (sieve.limit > 0xffffffffull) return tau;
+    const uint64_t key = key_of_block(sieve.key, static_cast<uint64_t>(index) >> 32);
+    kept = coin(static_cast<uint32_t>(index), key) < static_cast<uint32_t>(sieve.limit);
+  }
+  return kept ? Steps::round(tau * sieve.scale) : 0.0f;
+}
+
+template <class Steps, class Formula>
+TAUJP_INLINE float finish_at(const Run& run, const Formula& fold, float lambda, int64_t j) {
+  float value = fold.total();
+  if (run.normalize) value = Steps::round(value / fold.divisor());
+  if (run.base.data == nullptr) return Steps::round(value * lambda);
+  return Steps::add_product(load(run.base, j), value, lambda);
+}
+
+// Results [k, k + block) of element j; the checkpoints are read once for all of them.
+template <class Steps, template <class, class> class Formula, int block>
+TAUJP_INLINE void merge_results_at(const Run& run, int k, int64_t j, float& poison) {
+  Formula<float, Steps> folds[block];
+  for (int b = 0; b < block; ++b) folds[b].start();
+  for (int i = 0; i < run.checkpoints; ++i) {
+    const float tau = sparsified<Steps>(run, i, j, tau_at<Steps>(run, i, j, poison));
+    for (int b = 0; b < block; ++b)
+      folds[b].take(tau, Steps::round(run.coefs[static_cast<int64_t>(k + b) * run.checkpoints + i]));
+  }
+  for (int b = 0; b < block; ++b)
+    store(run.targets[k + b], j, finish_at<Steps>(run, folds[b], run.lambda[k + b], j));
+}
+
+template <class Steps, template <class, class> class Formula>
+TAUJP_INLINE float merge_at(const Run& run, int64_t j) {
+  float poison = run.base.data == nullptr ? 0.0f : load(run.base, j) * 0.0f;
+  int k = 0;
+  for (; k + 4 <= run.results; k += 4) merge_results_at<Steps, Formula, 4>(run, k, j, poison);
+  for (; k < run.results; ++k) merge_results_at<Steps, Formula, 1>(run, k, j, poison);
+  return poison;
+}
+
+// Calls work.run<Steps, Formula>() for the policy and the fold that the run asks for.
+template <template <class, class> class Formula, class Work>
+TAUJP_INLINE void with_rounding(Rounding rounding, Work& work) {
+  switch (rounding) {
+    case Rounding::exact: work.template run<Exact, Formula>(); break;
+    case Rounding::f32: work.template run<Stepwise<Dtype::f32>, Formula>(); break;
+    case Rounding::f16: work.template run<Stepwise<Dtype::f16>, Formula>(); break;
+    case Rounding::bf16: work.template run<Stepwise<Dtype::bf16>, Formula>(); break;
+  }
+}
+
+template <class Work>
+inline void with_formula(Fold fold, Rounding rounding, Work& work) {
+  switch (fold) {
+#define TAUJP_FOLD_CASE(name, Formula) \
+  case Fold::name: with_rounding<Formula>(rounding, work); break;
+    TAUJP_FOLDS(TAUJP_FOLD_CASE)
+#undef TAUJP_FOLD_CASE
+  }
+}
+
+// The digit that round `query.round` counts, or -1 for an element without the prefix.
+TAUJP_INLINE int digit_of(float tau, const RankQuery& query, int rank) {
+  const uint32_t bits = magnitude_bits(tau);
+  if (query.round == 0) return static_cast<int>(bits >> 20);
+  const int shift = query.round == 1 ? 10 : 0;
+  return bits >> (shift + 10) == query.prefix[rank] ? static_cast<int>(bits >> shift & 0x3ffu) : -1;
+}
+
+// One of the 16 accumulators of core/sums.h: elements begin + lane, begin + lane + 16, ...
+template <class Term>
+TAUJP_INLINE double lane_sum(int64_t begin, int64_t end, int lane, Term term) {
+  double sum = 0.0;
+  for (int64_t j = begin + lane; j < end; j += 16) sum += term(j);
+  return sum;
+}
+
+// Row k of combined task vectors at element j.
+TAUJP_INLINE float combined_at(const Run& run, int k, int64_t j) {
+  float sum = 0.0f;
+  for (int i = 0; i < run.checkpoints; ++i)
+    sum = fma(tau_as_asked(run, i, j), run.coefs[static_cast<int64_t>(k) * run.checkpoints + i], sum);
+  return sum;
+}
+
+}  // namespace taujp

@@ -1,0 +1,117 @@
+#include "core/merge.h"
+
+#include <algorithm>
+
+#include "core/parallel.h"
+#include "core/scratch.h"
+#include "core/statistics.h"
+#include "core/tiles.h"
+
+namespace taujp {
+
+// Parameters smaller than this are merged side by side, one thread each.
+constexpr int64_t kSmall = 4 * kTile;
+
+bool is_pointwise(const Recipe& recipe) {
+  return recipe.sparsifier != Sparsifier::magnitude && recipe.rescale != Rescale::l1;
+}
+
+static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+                       const std::vector<Sieve>& sieves) {
+  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
+  return level().merge(make_run(recipe, parameter, begin, end,
+                                sieves.empty() ? nullptr : sieves.data(), scratch.get()));
+}
+
+bool merge_run(const Recipe& recipe, const Parameter& run) {
+  std::vector<Sieve> sieves;
+  if (recipe.sparsifier == Sparsifier::random) sieves = coin_sieves(recipe, run);
+  return merge_part(recipe, run, 0, run.size, sieves);
+}
+
+static std::vector<Sieve> sieves_of(const Recipe& recipe, const Parameter& parameter, int threads) {
+  std::vector<Sieve> sieves;
+  if (recipe.sparsifier == Sparsifier::random) sieves = coin_sieves(recipe, parameter);
+  if (recipe.sparsifier == Sparsifier::magnitude) sieves = window_sieves(recipe, {parameter}, threads);
+  if (recipe.rescale == Rescale::l1) rescale_l1(recipe, parameter, sieves, threads);
+  return sieves;
+}
+
+// Every parameter with its sieves, in tiles, all threads.
+static void merge_tiles(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                        const std::vector<std::vector<Sieve>>& sieves, int threads,
+                        std::vector<char>& faults) {
+  const std::vector<Tile> tiles = cut_tiles(parameters);
+  std::vector<char> faulty(tiles.size(), 0);
+  parallel(tiles.size(), threads, [&](int64_t item, int) {
+    const Tile& tile = tiles[item];
+    faulty[item] = merge_part(recipe, parameters[tile.parameter], tile.begin, tile.end,
+                              sieves[tile.parameter]);
+  });
+  for (size_t item = 0; item < tiles.size(); ++item) faults[tiles[item].parameter] |= faulty[item];
+}
+
+bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads) {
+  std::vector<char> faults(1, 0);
+  merge_tiles(recipe, {parameter}, {sieves_of(recipe, parameter, threads)}, threads, faults);
+  return faults[0];
+}
+
+static std::vector<std::vector<Sieve>> sieves_over_model(const Recipe& recipe,
+                                                         const std::vector<Parameter>& parameters,
+                                                         int threads) {
+  const std::vector<Sieve> windows = window_sieves(recipe, parameters, threads);
+  std::vector<std::vector<Sieve>> sieves;
+  int64_t offset = 0;
+  for (const Parameter& parameter : parameters) {
+    sieves.push_back(shifted(windows, offset));
+    if (recipe.rescale == Rescale::l1) rescale_l1(recipe, parameter, sieves.back(), threads);
+    offset += parameter.size;
+  }
+  return sieves;
+}
+
+std::vector<char> merge_all(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                            bool over_model, int threads) {
+  std::vector<char> faults(parameters.size(), 0);
+  std::vector<std::vector<Sieve>> sieves(parameters.size());
+  if (over_model && recipe.sparsifier == Sparsifier::magnitude) {
+    sieves = sieves_over_model(recipe, parameters, threads);
+  } else if (!is_pointwise(recipe) || recipe.sparsifier != Sparsifier::none) {
+    const auto small = [&](int64_t p) { return parameters[p].size < kSmall; };
+    parallel(parameters.size(), threads, [&](int64_t p, int) {
+      if (small(p)) sieves[p] = sieves_of(recipe, parameters[p], 1);
+    });
+    for (size_t p = 0; p < parameters.size(); ++p)
+      if (!small(p)) sieves[p] = sieves_of(recipe, parameters[p], threads);
+  }
+  merge_tiles(recipe, parameters, sieves, threads, faults);
+  return faults;
+}
+
+// Blocks whose partial sums are held at a time.
+constexpr size_t kBatch = 4096;
+
+std::vector<double> products(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                             int left, int threads) {
+  const std::vector<Tile> blocks = cut_tiles(parameters, kSumBlock);
+  const int64_t cells = static_cast<int64_t>(left) * recipe.results;
+  const int64_t floats = scratch_floats(recipe.checkpoints) + recipe.results * kRow;
+  std::vector<Scratch> scratch(std::max(1, threads));
+  std::vector<double> sum(cells, 0.0);
+  for (size_t start = 0; start < blocks.size(); start += kBatch) {
+    const size_t count = std::min(kBatch, blocks.size() - start);
+    std::vector<double> parts(count * cells, 0.0);
+    parallel(count, threads, [&](int64_t block, int thread) {
+      if (!scratch[thread]) scratch[thread] = make_scratch(floats);
+      const Tile& tile = blocks[start + block];
+      const Run run = make_run(recipe, parameters[tile.parameter], tile.begin, tile.end, nullptr,
+                               scratch[thread].get());
+      level().sum_products(run, left, parts.data() + block * cells);
+    });
+    for (size_t part = 0; part < parts.size(); ++part) sum[part % cells] += parts[part];
+  }
+  return sum;
+}
+
+}  // namespace taujp

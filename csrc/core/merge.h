@@ -1,0 +1,32 @@
+// Merging on the CPU: what to do with one parameter, or with all of a model's.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "core/recipe.h"
+
+namespace taujp {
+
+// True: any run of a parameter's elements can be merged by itself. False: a statistic of the
+// whole parameter comes first (ranks, L1 norms).
+bool is_pointwise(const Recipe& recipe);
+
+// Merges a run of elements on this thread; the recipe must be pointwise.
+// Returns true when an input held a NaN or an infinity.
+bool merge_run(const Recipe& recipe, const Parameter& run);
+
+// Merges a whole parameter (first == 0), statistics included.
+bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads);
+
+// Merges many parameters: small ones side by side, large ones with all threads each. With
+// `over_model`, ranks are taken over all elements of a checkpoint, in the order given.
+// Returns for each parameter whether an input held a NaN or an infinity.
+std::vector<char> merge_all(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                            bool over_model, int threads);
+
+// Dot products [left, K] (where column >= row) of the rows coefs [K, N] x tau [N], over all the
+// parameters; of the recipe only checkpoints (N), results (K) and deltas count.
+std::vector<double> products(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                             int left, int threads);
+
+}  // namespace taujp

@@ -1,0 +1,82 @@
+// Counting for the rank search (core/rank.h): how many abs(tau) have which digits.
+// Included by core/level.h inside a level.
+#pragma once
+#include "core/rows.h"
+
+namespace taujp {
+namespace TAUJP_LEVEL {
+
+static void read_tau_as_asked(const Run& run, int i, int64_t first, int64_t count) {
+  Floats poison(0.0f);
+  switch (run.rounding) {
+    case Rounding::f16: return read_tau<Stepwise<Dtype::f16>>(run, i, first, count, poison);
+    case Rounding::bf16: return read_tau<Stepwise<Dtype::bf16>>(run, i, first, count, poison);
+    default: return read_tau<Exact>(run, i, first, count, poison);
+  }
+}
+
+// Calls visit(i, row start, elements) with tau_i of that row in the scratch.
+template <class Visit>
+TAUJP_INLINE void each_row(const Run& run, Visit visit) {
+  Floats poison(0.0f);
+  for (int64_t first = run.begin; first < run.end; first += kRow) {
+    const int64_t count = row_count(run, first);
+    read_base(run, first, count, poison);
+    for (int i = 0; i < run.checkpoints; ++i) {
+      read_tau_as_asked(run, i, first, count);
+      visit(i, first, count);
+    }
+  }
+}
+
+// The leading 11 bits below the sign of every element.
+static void count_leading(const float* row, int64_t count, int64_t* histogram) {
+  uint32_t digits[kRow];
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Words digit = magnitude_bits(at(row, j)) >> 20;
+    memcpy(digits + j, &digit.bits, sizeof digit.bits);
+  }
+  for (int64_t j = 0; j < count; ++j) ++histogram[digits[j]];
+}
+
+// The next 10 bits of those whose bits so far are the prefix: few, so look before counting.
+static void count_following(const float* row, int64_t count, int shift, uint32_t prefix,
+                            int64_t* histogram) {
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Words bits = magnitude_bits(at(row, j));
+    if (!any((bits >> (shift + 10)) == Words(prefix))) continue;
+    for (int lane = 0; lane < kLanes && j + lane < count; ++lane)
+      if (bits.bits[lane] >> (shift + 10) == prefix) ++histogram[bits.bits[lane] >> shift & 0x3ffu];
+  }
+}
+
+static void count_digits(const Run& run, const RankQuery* queries, int ranks, int64_t* histograms) {
+  each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
+    int64_t* histogram = histograms + static_cast<int64_t>(i) * ranks * kDigits;
+    const RankQuery& query = queries[i];
+    if (query.round == 0) return count_leading(row_of(run, i), count, histogram);
+    for (int rank = 0; rank < ranks; ++rank)
+      count_following(row_of(run, i), count, query.round == 1 ? 10 : 0, query.prefix[rank],
+                      histogram + rank * kDigits);
+  });
+}
+
+static void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* counts) {
+  each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      const Words wanted(bits[i * ranks + rank]);
+      MaskBits found = {};
+      for (int64_t j = 0; j < count; j += kLanes) {
+        const Mask inside = (lane_numbers() + Words(static_cast<uint32_t>(j))) <
+                            Words(static_cast<uint32_t>(count));
+        found += ((magnitude_bits(at(row_of(run, i), j)) == wanted) & inside).bits;
+      }
+      int64_t sum = 0;
+      for (int lane = 0; lane < kLanes; ++lane) sum -= found[lane];
+      counts[i * ranks + rank] += sum;
+    }
+  });
+}
+
+}  // namespace TAUJP_LEVEL
+}  // namespace taujp

@@ -1,0 +1,154 @@
+// The machinery on the CPU: a row of every task vector is read, sparsified and left in the
+// first-level cache; then every result folds those rows. Formulas live in merge/.
+// Included by core/level.h inside a level, after core/lanes.h.
+#pragma once
+#include "core/lanes.h"
+#include "core/random.h"
+#include "core/run.h"
+#include "core/steps.h"
+
+namespace taujp {
+namespace TAUJP_LEVEL {
+
+TAUJP_INLINE int64_t row_count(const Run& run, int64_t first) {
+  return run.end - first < kRow ? run.end - first : kRow;
+}
+
+// Row i of the scratch: tau_i. Row N: the base.
+TAUJP_INLINE float* row_of(const Run& run, int i) { return run.scratch + i * kRow; }
+
+TAUJP_INLINE Floats at(const float* row, int64_t j) { return load<Dtype::f32>(row, j); }
+TAUJP_INLINE void put(float* row, int64_t j, Floats x) { memcpy(row + j, &x.bits, sizeof x.bits); }
+
+// The last, incomplete register of a row, as if zeros followed.
+template <Dtype format>
+TAUJP_INLINE Floats load_rest(const void* data, int64_t index, int64_t rest) {
+  alignas(64) char buffer[4 * kLanes] = {};
+  memcpy(buffer, static_cast<const char*>(data) + index * bytes_of(format), rest * bytes_of(format));
+  return load<format>(buffer, 0);
+}
+
+template <Dtype format>
+TAUJP_INLINE void store_rest(void* data, int64_t index, int64_t rest, Floats x) {
+  alignas(64) char buffer[4 * kLanes];
+  store<format>(buffer, 0, x);
+  memcpy(static_cast<char*>(data) + index * bytes_of(format), buffer, rest * bytes_of(format));
+}
+
+// row = round(x - base); returns 0 in every lane, or NaN where x was not finite.
+template <class Steps, Dtype format, bool has_base>
+static Floats read_row(const void* data, int64_t first, int64_t count, const float* base, float* row) {
+  Floats poison(0.0f);
+  int64_t j = 0;
+  const auto take = [&](Floats x) __attribute__((always_inline)) {
+    poison = fma(x, Floats(0.0f), poison);
+    put(row, j, has_base ? Steps::round(x - at(base, j)) : x);
+  };
+  for (; j + kLanes <= count; j += kLanes) {
+    // The next row of this source: N sources in turn are more than the hardware prefetches well.
+    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0, 2);
+    take(load<format>(data, first + j));
+  }
+  if (j < count) take(load_rest<format>(data, first + j, count - j));
+  return poison;
+}
+
+template <class Steps, bool has_base>
+static Floats read_source(Source source, int64_t first, int64_t count, const float* base, float* row) {
+  switch (source.dtype) {
+    case Dtype::f32: return read_row<Steps, Dtype::f32, has_base>(source.data, first, count, base, row);
+    case Dtype::f16: return read_row<Steps, Dtype::f16, has_base>(source.data, first, count, base, row);
+    default: return read_row<Steps, Dtype::bf16, has_base>(source.data, first, count, base, row);
+  }
+}
+
+// Reads the base (if there is one) into row N; its poison is added to `poison`.
+static void read_base(const Run& run, int64_t first, int64_t count, Floats& poison) {
+  if (run.base.data == nullptr) return;
+  poison = poison + read_source<Exact, false>(run.base, first, count, nullptr, row_of(run, run.checkpoints));
+}
+
+template <class Steps>
+static void read_tau(const Run& run, int i, int64_t first, int64_t count, Floats& poison) {
+  const float* base = row_of(run, run.checkpoints);
+  if (run.subtract_base)
+    poison = poison + read_source<Steps, true>(run.sources[i], first, count, base, row_of(run, i));
+  else
+    poison = poison + read_source<Steps, false>(run.sources[i], first, count, base, row_of(run, i));
+}
+
+// Where the row begins in the whole tensor, and how much of `cut` falls into it.
+TAUJP_INLINE uint32_t cut_in_row(int64_t cut, int64_t row_start) {
+  const int64_t local = cut - row_start;
+  return local <= 0 ? 0u : local >= kRow ? static_cast<uint32_t>(kRow) : static_cast<uint32_t>(local);
+}
+
+template <class Steps>
+static void keep_window(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
+  const uint32_t keep_cut = cut_in_row(sieve.keep.cut, row_start);
+  const uint32_t skip_cut = cut_in_row(sieve.skip.cut, row_start);
+  const Floats scale(sieve.scale);
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Floats tau = at(row, j);
+    const Words bits = magnitude_bits(tau), local = lane_numbers() + Words(static_cast<uint32_t>(j));
+    const Mask kept = is_above(bits, local, sieve.keep.bits, keep_cut) &
+                      ~is_above(bits, local, sieve.skip.bits, skip_cut);
+    put(row, j, select(kept, Steps::round(tau * scale), Floats(0.0f)));
+  }
+}
+
+template <class Steps>
+static void keep_heads(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
+  if (sieve.limit > 0xffffffffull) return;
+  const uint64_t key = key_of_block(sieve.key, static_cast<uint64_t>(row_start) >> 32);
+  const Words limit(static_cast<uint32_t>(sieve.limit));
+  const Floats scale(sieve.scale);
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Words index = lane_numbers() + Words(static_cast<uint32_t>(row_start + j));
+    const Mask heads = coin(index, key) < limit;
+    put(row, j, select(heads, Steps::round(at(row, j) * scale), Floats(0.0f)));
+  }
+}
+
+template <class Steps>
+static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
+  if (run.sieves == nullptr) return;
+  if (run.sparsifier == Sparsifier::magnitude)
+    keep_window<Steps>(row_of(run, i), count, run.sieves[i], run.first + first);
+  if (run.sparsifier == Sparsifier::random)
+    keep_heads<Steps>(row_of(run, i), count, run.sieves[i], run.first + first);
+}
+
+// theta0 + lambda * (total / divisor), for one register of one result.
+template <class Steps, class Formula>
+TAUJP_INLINE Floats finish(const Run& run, const Formula& fold, Floats lambda, int64_t j) {
+  Floats value = fold.total();
+  if (run.normalize) value = Steps::round(value / fold.divisor());
+  if (run.base.data == nullptr) return Steps::round(value * lambda);
+  return Steps::add_product(at(row_of(run, run.checkpoints), j), value, lambda);
+}
+
+template <class Steps, template <class, class> class Formula>
+TAUJP_INLINE Floats fold_at(const Run& run, int k, int64_t j) {
+  Formula<Floats, Steps> fold;
+  fold.start();
+  const float* coefs = run.coefs + static_cast<int64_t>(k) * run.checkpoints;
+  for (int i = 0; i < run.checkpoints; ++i)
+    fold.take(at(row_of(run, i), j), Steps::round(Floats(coefs[i])));
+  return finish<Steps>(run, fold, Floats(run.lambda[k]), j);
+}
+
+template <class Steps, template <class, class> class Formula, Dtype format, bool past_cache>
+static void fold_row(const Run& run, int k, int64_t first, int64_t count) {
+  void* out = run.targets[k].data;
+  int64_t j = 0;
+  for (; j + kLanes <= count; j += kLanes) {
+    const Floats value = fold_at<Steps, Formula>(run, k, j);
+    if (past_cache) store_past_cache<format>(out, first + j, value);
+    else store<format>(out, first + j, value);
+  }
+  if (j < count) store_rest<format>(out, first + j, count - j, fold_at<Steps, Formula>(run, k, j));
+}
+
+}  // namespace TAUJP_LEVEL
+}  // namespace taujp

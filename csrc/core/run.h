@@ -1,0 +1,79 @@
+// What one SIMD level is handed: plain numbers and pointers, no containers, so that nothing of
+// the standard library is compiled for one level and linked into another.
+#pragma once
+#include <cstdint>
+
+#include "core/portable.h"
+#include "core/policy.h"
+#include "core/tensor.h"
+#include "merge/magnitude.h"
+
+namespace taujp {
+
+// What is kept of one checkpoint's task vector, and how it is scaled.
+struct Sieve {
+  Above keep{0, INT64_MAX};     // magnitude: what is above this stays
+  Above skip{0x7fffffffu, 0};   // magnitude: unless it is above this
+  uint64_t key = 0;             // random: the coins
+  uint64_t limit = 1ull << 32;  // random: heads below this, out of 2^32
+  float scale = 1.0f;           // of what is kept
+};
+
+struct Run {
+  Fold fold;
+  Sparsifier sparsifier;
+  Rounding rounding;
+  bool normalize;
+  bool subtract_base;           // tau_i = source_i - base; else tau_i = source_i
+  bool past_cache;              // results are large and not read again soon
+  int checkpoints;              // N
+  int results;                  // K
+  int64_t begin, end;           // the elements of the sources and targets to work on
+  int64_t first;                // the index of their element 0 in the whole tensor
+  Source base;
+  const Source* sources;        // [N]
+  const Target* targets;        // [K]
+  const float* coefs;           // [K, N]
+  const float* lambda;          // [K]
+  const Sieve* sieves;          // [N], or null where nothing is sparsified
+  float* scratch;               // scratch_floats(N), aligned to 64 bytes
+};
+
+// Elements folded at a time: N rows of this many floats stay in the first-level cache.
+constexpr int64_t kRow = 512;
+
+TAUJP_INLINE int64_t scratch_floats(int checkpoints) { return (checkpoints + 1) * kRow; }
+
+// Where the counting of ranks stands for one checkpoint: see core/rank.h.
+struct RankQuery {
+  uint32_t prefix[2];           // the digits found so far, of the two ranks looked for
+  int round;                    // 0, 1, 2
+};
+constexpr int kDigits = 2048;   // 11 + 10 + 10 bits
+
+struct Level {
+  const char* name;
+  // Merges the run. True when an input held a NaN or an infinity.
+  bool (*merge)(const Run&);
+  // Adds the digits of abs(tau_i) to histograms[i][rank][digit], for those that have the prefix.
+  void (*count_digits)(const Run&, const RankQuery* queries, int ranks, int64_t* histograms);
+  // counts[i][rank] += the elements whose abs(tau_i) has exactly those bits.
+  void (*count_equal)(const Run&, const uint32_t* bits, int ranks, int64_t* counts);
+  // sums[i] += sum abs(tau_i), sums[N + i] += the same of what its sieve keeps; kSumBlock elements
+  // at most, in a fixed order.
+  void (*sum_magnitudes)(const Run&, double* sums);
+  // products[j, k] += <row j, row k> for j < left, j <= k < K; rows [K] = coefs [K, N] times
+  // tau; kSumBlock at most. The scratch holds K rows more.
+  void (*sum_products)(const Run&, int left, double* products);
+};
+constexpr int64_t kSumBlock = 4096;
+
+const Level& level_portable();
+const Level& level_scalar();
+const Level* level_avx2();  // null where this build has none
+const Level* level_avx512();
+
+// The best that this processor has, or the one TAUJP_SIMD names (avx512, avx2, portable, scalar).
+const Level& level();
+
+}  // namespace taujp

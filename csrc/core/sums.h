@@ -1,0 +1,82 @@
+// Sums whose order is part of the answer, so that every level, thread count and device gets the
+// same bits: within a row (for L1 norms, a block of kSumBlock) 16 double accumulators take elements
+// j = lane (mod 16) in order and are then added as a tree; what they sum to is added in order.
+// Included by core/level.h inside a level.
+#pragma once
+#include "core/ranks.h"
+
+namespace taujp {
+namespace TAUJP_LEVEL {
+
+struct Sum16 {
+  double lane[16] = {};
+
+  TAUJP_INLINE double total() {
+    for (int half = 8; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+    return lane[0];
+  }
+};
+
+// sum += |x_j| for a row; kRow is a multiple of 16, so lanes keep their elements across rows.
+TAUJP_INLINE void add_magnitudes(Sum16& sum, const float* row, int64_t count) {
+  int64_t j = 0;
+  for (; j + 16 <= count; j += 16)
+    for (int lane = 0; lane < 16; ++lane) sum.lane[lane] += __builtin_fabsf(row[j + lane]);
+  for (int lane = 0; j + lane < count; ++lane) sum.lane[lane] += __builtin_fabsf(row[j + lane]);
+}
+
+static void sum_magnitudes(const Run& run, double* sums) {
+  for (int i = 0; i < run.checkpoints; ++i) {
+    Sum16 before, after;
+    Floats poison(0.0f);
+    for (int64_t first = run.begin; first < run.end; first += kRow) {
+      const int64_t count = row_count(run, first);
+      read_base(run, first, count, poison);
+      read_tau_as_asked(run, i, first, count);
+      add_magnitudes(before, row_of(run, i), count);
+      sparsify_row<Exact>(run, i, first, count);
+      add_magnitudes(after, row_of(run, i), count);
+    }
+    sums[i] += before.total();
+    sums[run.checkpoints + i] += after.total();
+  }
+}
+
+// Row k = sum_i coefs[k, i] tau_i: a lazy task vector, for the length of a row.
+static void combine(const Run& run, int k, int64_t count, float* row) {
+  const float* coefs = run.coefs + static_cast<int64_t>(k) * run.checkpoints;
+  for (int64_t j = 0; j < count; j += kLanes) {
+    Floats sum(0.0f);
+    for (int i = 0; i < run.checkpoints; ++i) sum = fma(at(row_of(run, i), j), Floats(coefs[i]), sum);
+    put(row, j, sum);
+  }
+}
+
+static double dot_row(const float* x, const float* y, int64_t count) {
+  Sum16 sum;
+  int64_t j = 0;
+  for (; j + 16 <= count; j += 16)
+    for (int lane = 0; lane < 16; ++lane)
+      sum.lane[lane] += static_cast<double>(x[j + lane]) * y[j + lane];
+  for (int lane = 0; j + lane < count; ++lane)
+    sum.lane[lane] += static_cast<double>(x[j + lane]) * y[j + lane];
+  return sum.total();
+}
+
+static void sum_products(const Run& run, int left, double* products) {
+  float* combined = run.scratch + scratch_floats(run.checkpoints);
+  Floats poison(0.0f);
+  for (int64_t first = run.begin; first < run.end; first += kRow) {
+    const int64_t count = row_count(run, first);
+    read_base(run, first, count, poison);
+    for (int i = 0; i < run.checkpoints; ++i) read_tau_as_asked(run, i, first, count);
+    for (int k = 0; k < run.results; ++k) combine(run, k, count, combined + k * kRow);
+    for (int a = 0; a < left; ++a)
+      for (int b = a; b < run.results; ++b)
+        products[a * run.results + b] += dot_row(combined + a * kRow, combined + b * kRow, count);
+  }
+}
+
+}  // namespace TAUJP_LEVEL
+}  // namespace taujp

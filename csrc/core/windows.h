@@ -1,0 +1,33 @@
+// How many elements a recipe keeps, and the share by which what is kept is scaled.
+#pragma once
+#include <algorithm>
+
+#include "core/recipe.h"
+#include "core/run.h"
+
+namespace taujp {
+
+inline float density_scale(const Recipe& recipe, int i) {
+  const double density = recipe.density[i];
+  if (recipe.rescale != Rescale::density || density <= 0 || density >= 1) return 1.0f;
+  return static_cast<float>(1.0 / density);
+}
+
+struct Window {
+  int64_t keep;  // elements that stay,
+  int64_t skip;  // after so many of the largest
+};
+
+// Shares of `size` truncate in float64: 0.29 of 100 is 28, as int(0.29 * 100) is.
+inline Window window_of(const Recipe& recipe, int i, int64_t size) {
+  const double density = recipe.density[i];
+  if (density >= 1) return {size, 0};
+  int64_t keep = density <= 0 ? 0 : static_cast<int64_t>(density * static_cast<double>(size));
+  if (recipe.keep_one && density > 0) keep = std::max<int64_t>(keep, 1);
+  keep = std::min(keep, size);
+  const double gamma = recipe.skip.empty() ? 0.0 : recipe.skip[i];
+  const int64_t skip = static_cast<int64_t>(gamma * static_cast<double>(size));
+  return {keep, std::min(skip, size - keep)};
+}
+
+}  // namespace taujp

@@ -1,0 +1,96 @@
+// taujp_ext._cpu: the schemas of all operations, and their CPU kernels.
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/merge.h"
+#include "core/run.h"
+#include "torch_rim.h"
+
+namespace taujp {
+namespace ops {
+
+// Results as large as this are written past the caches, and their pages are asked for in 2 MB.
+constexpr int64_t kLargeBytes = int64_t{8} << 20;
+
+// Fresh memory is zeroed by the system page by page on first touch; 2 MB pages make that cheap.
+void ask_for_huge_pages(const Target& target, int64_t elements) {
+#if defined(__linux__)
+  const uintptr_t page = 2 << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(target.data) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(target.data) + elements * bytes_of(target.dtype)) / page * page;
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
+int64_t bytes_of_results(const Recipe& recipe, const std::vector<Parameter>& parameters) {
+  int64_t bytes = 0;
+  for (const Parameter& parameter : parameters)
+    for (int k = 0; k < recipe.results; ++k) bytes += parameter.size * bytes_of(parameter.targets[k].dtype);
+  return bytes;
+}
+
+Tensor cpu_tensor(const void* data, std::vector<int64_t> shape, ScalarType dtype, size_t bytes) {
+  Tensor tensor = torch::stable::empty(shape, dtype);
+  if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), data, bytes);
+  return tensor;
+}
+
+Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vector<Tensor> results,
+              Tensor coefs, Tensor groups, Tensor keys, std::vector<double> lambdas,
+              std::vector<double> density, std::vector<double> skip, std::string fold,
+              std::string sparsifier, std::string rescale, std::string rounding, bool normalize,
+              bool keep_one, bool deltas, bool over_model, int64_t threads) {
+  Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding, normalize,
+                              keep_one, deltas);
+  const Batch batch = make_batch(recipe, sources, bases, results, coefs, groups, keys);
+  recipe.past_cache = bytes_of_results(recipe, batch.parameters) >= kLargeBytes;
+  if (recipe.past_cache)
+    for (const Parameter& parameter : batch.parameters)
+      for (int k = 0; k < recipe.results; ++k) ask_for_huge_pages(parameter.targets[k], parameter.size);
+  const std::vector<char> faults = merge_all(recipe, batch.parameters, over_model, static_cast<int>(threads));
+  return cpu_tensor(faults.data(), {static_cast<int64_t>(faults.size())}, ScalarType::Char, faults.size());
+}
+
+Tensor products(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs, bool deltas,
+                int64_t left, int64_t threads) {
+  const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
+  const Recipe recipe = make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
+                                    false, deltas);
+  const int64_t count = sources.size() / recipe.checkpoints;
+  Tensor groups = torch::stable::empty({count}, ScalarType::Long);
+  std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));
+  const Tensor none = torch::stable::empty({0}, ScalarType::Long);
+  const Batch batch = make_batch(recipe, sources, bases, {}, coefs, groups, none);
+  const std::vector<double> sums = taujp::products(recipe, batch.parameters, static_cast<int>(left), static_cast<int>(threads));
+  return cpu_tensor(sums.data(), {left, recipe.results}, ScalarType::Double, sums.size() * sizeof(double));
+}
+
+std::string simd_level() { return level().name; }
+
+}  // namespace ops
+}  // namespace taujp
+
+STABLE_TORCH_LIBRARY(taujp, m) {
+  m.def(
+      "merge_(Tensor[] sources, Tensor[] bases, Tensor(a!)[] results, Tensor coefs, Tensor groups, "
+      "Tensor keys, float[] lambdas, float[] density, float[] skip, str fold, str sparsifier, "
+      "str rescale, str rounding, bool normalize, bool keep_one, bool deltas, bool over_model, "
+      "int threads) -> Tensor");
+  m.def(
+      "products(Tensor[] sources, Tensor[] bases, Tensor coefs, bool deltas, int left, int threads) "
+      "-> Tensor");
+  m.def("simd_level() -> str");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(taujp, CPU, m) {
+  m.impl("merge_", TORCH_BOX(&taujp::ops::merge_));
+  m.impl("products", TORCH_BOX(&taujp::ops::products));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(taujp, CompositeExplicitAutograd, m) {
+  m.impl("simd_level", TORCH_BOX(&taujp::ops::simd_level));
+}

@@ -1,0 +1,41 @@
+"""taujp: task arithmetic. Merge, edit and compare fine-tuned models.
+
+Names are loaded when they are first used, so `import taujp` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "merge_many": "taujp.merge.merge_many",
+    "TaskVector": "taujp.merge.task_vector",
+    "cosine_matrix": "taujp.merge.task_vector",
+    "edit": "taujp.merge.edit",
+    "methods": "taujp.merge.method",
+    "open_checkpoint": "taujp.checkpoint",
+    "CheckpointError": "taujp.checkpoint",
+    "MergeError": "taujp.merge.errors",
+}
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from taujp.checkpoint import CheckpointError, open_checkpoint
+    from taujp.merge.edit import edit
+    from taujp.merge.errors import MergeError
+    from taujp.merge.merge_many import merge_many
+    from taujp.merge.method import methods
+    from taujp.merge.task_vector import TaskVector, cosine_matrix
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'taujp' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

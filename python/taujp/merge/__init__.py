@@ -1,0 +1,1 @@
+"""Merging: from checkpoints and coefficients to a model, in memory or from files to files."""

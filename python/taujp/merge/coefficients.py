@@ -1,0 +1,106 @@
+"""Coefficients: [N], [K, N], or either for each group of parameters, checked before any work."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import MergeError
+
+Row = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """K rows of N for every group; `single` where one model was asked for, not a list of K."""
+
+    patterns: tuple[str, ...]
+    tables: tuple[tuple[Row, ...], ...]  # [groups][K][N]
+    single: bool
+
+    @property
+    def results(self) -> int:
+        return len(self.tables[0])
+
+    def group_of(self, name: str) -> int:
+        """The first group whose glob pattern matches the parameter's name."""
+        for group, pattern in enumerate(self.patterns):
+            if fnmatch.fnmatchcase(name, pattern):
+                return group
+        raise MergeError(
+            f"coefs: no pattern matches {name!r}; the patterns are {', '.join(self.patterns)}; "
+            f"add '*' for the rest"
+        )
+
+    def groups(self, names: Sequence[str]) -> list[int]:
+        """The group of each name; one error lists all the names without one."""
+        if self.patterns == ("*",):
+            return [0] * len(names)
+        found, lost = [], []
+        for name in names:
+            try:
+                found.append(self.group_of(name))
+            except MergeError as error:
+                lost.append(str(error))
+        if lost:
+            more = f"\n... and {len(lost) - 10} more" if len(lost) > 10 else ""
+            raise MergeError("\n".join(lost[:10]) + more)
+        return found
+
+
+def parse_coefficients(coefs: Any, checkpoints: int) -> Coefficients:
+    """Coefficients from numbers, lists, arrays, tensors, or a mapping of patterns to any of them."""
+    if isinstance(coefs, Mapping):
+        if not coefs:
+            raise MergeError("coefs is an empty mapping; expected glob patterns and their coefficients")
+        groups = [_table(f"coefs[{key!r}]", value, checkpoints) for key, value in coefs.items()]
+        counts = {len(table) for table, _ in groups}
+        if len(counts) > 1 or len({single for _, single in groups}) > 1:
+            raise MergeError(f"coefs: its groups ask for {sorted(counts)} models; give each group as many")
+        return Coefficients(tuple(coefs), tuple(table for table, _ in groups), groups[0][1])
+    table, single = _table("coefs", coefs, checkpoints)
+    return Coefficients(("*",), (table,), single)
+
+
+def _table(what: str, value: Any, n: int) -> tuple[tuple[Row, ...], bool]:
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) == 0:
+        raise MergeError(f"{what} is {value!r}; expected {n} numbers, or rows of {n}")
+    single = not isinstance(value[0], Sequence)
+    rows = tuple(_row(what, k, row, n) for k, row in enumerate([value] if single else value))
+    return rows, single
+
+
+def _row(what: str, k: int, row: Any, n: int) -> Row:
+    try:
+        numbers = tuple(float(c) for c in row)
+    except (TypeError, ValueError) as error:
+        raise MergeError(f"{what}: row {k} is {row!r}; expected {n} numbers") from error
+    if len(numbers) != n:
+        raise MergeError(f"{what}: row {k} has {len(numbers)} coefficients for {n} checkpoints")
+    for i, number in enumerate(numbers):
+        if not math.isfinite(number):
+            raise MergeError(f"{what}: coefficient {i} of row {k} is {number}; expected a finite number")
+    return numbers
+
+
+def parse_lambda(lambda_: Any, coefficients: Coefficients) -> tuple[Coefficients, Row]:
+    """One lambda for each result; K of them for a single row of coefficients make K results."""
+    value = lambda_.tolist() if hasattr(lambda_, "tolist") else lambda_
+    try:
+        numbers = tuple(float(x) for x in value) if isinstance(value, Sequence) else (float(value),)
+    except (TypeError, ValueError) as error:
+        raise MergeError(f"lambda_ is {lambda_!r}; expected a number, or one for each model") from error
+    if not all(map(math.isfinite, numbers)):
+        raise MergeError(f"lambda_ is {lambda_!r}; expected finite numbers")
+    if not isinstance(value, Sequence):
+        return coefficients, numbers * coefficients.results
+    if len(numbers) == coefficients.results:
+        return coefficients, numbers
+    if coefficients.results == 1:
+        tables = tuple(table * len(numbers) for table in coefficients.tables)
+        return Coefficients(coefficients.patterns, tables, False), numbers
+    raise MergeError(f"lambda_ has {len(numbers)} values for {coefficients.results} rows of coefs")

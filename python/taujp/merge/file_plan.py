@@ -1,0 +1,183 @@
+"""The plan of a merge of files: which bytes of which files become which bytes of which files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import taujp_ext
+from taujp.checkpoint import Checkpoint, Entry, SourceFile
+from taujp.checkpoint.entries import IN_MEMORY
+
+from .errors import MergeError
+from .output_layout import OutputFile, OutputLayout
+from .prepare import Merge
+from .recipe import coin_key
+
+Place = tuple[int, int, int, int]  # number of the file (-1: in memory), offset, bytes of an element, dtype
+_FORMATS = {"F32": (4, 0), "F16": (2, 1), "BF16": (2, 2)}
+_BYTES = (1, 0)
+
+
+class Work(NamedTuple):
+    """One tensor to merge, or to copy; `names` are those that share its storage."""
+
+    names: tuple[str, ...]
+    copy: bool
+    size: int
+    group: int
+    sources: tuple[Place, ...]
+    targets: tuple[Place, ...]
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """Everything a job needs, and the digest of all that determines its result."""
+
+    merge: Merge
+    works: tuple[Work, ...]
+    inputs: tuple[SourceFile, ...]
+    outputs: tuple[OutputFile, ...]
+    threads: int
+    digest: str
+    kept: tuple[Any, ...]  # tensors in memory, which must outlive the job
+
+    def job(self, content: Path, numbers: Collection[int]) -> Any:
+        """The engine's plan for these of the works, written below `content`."""
+        stream = taujp_ext.stream()
+        plan = stream.Plan()
+        plan.recipe = _recipe(stream, self.merge)
+        plan.has_base = self.merge.base is not None
+        plan.inputs = [stream.InputFile(f.path, f.size, f.mtime_ns) for f in self.inputs]
+        plan.outputs = [str(content / output.path) for output in self.outputs]
+        plan.coefs = [[c for row in table for c in row] for table in self.merge.coefficients.tables]
+        plan.items = [_item(stream, self.works[number]) for number in numbers]
+        plan.threads = self.threads
+        return plan
+
+
+def _item(stream: ModuleType, work: Work) -> Any:
+    return stream.Item(
+        copy=work.copy,
+        size=work.size,
+        coefs=work.group,
+        sources=work.sources,
+        targets=work.targets,
+        keys=work.keys,
+    )
+
+
+def _recipe(stream: ModuleType, merge: Merge) -> Any:
+    recipe = merge.recipe
+    exact = merge.rounding == "exact" or not merge.names
+    return stream.Recipe(
+        fold=recipe.fold,
+        sparsifier=recipe.sparsifier,
+        rescale=recipe.rescale,
+        rounding="exact" if exact else merge.dtype_of(merge.names[0]),
+        normalize=recipe.normalize,
+        keep_one=recipe.keep_one,
+        density=recipe.shares(len(merge.checkpoints)),
+        skip=recipe.skip,
+        lambdas=merge.lambdas,
+    )
+
+
+def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None) -> FilePlan:
+    """Plan a merge whose output has this layout; reads nothing but headers."""
+    if merge.recipe.over_model:
+        raise MergeError(
+            "trim='model' ranks all parameters of a checkpoint together, which a merge from file to "
+            "file does not; use trim='tensor', or merge in memory (without out=) and save the result"
+        )
+    donor = merge.donor
+    checkpoints = [*([merge.base] if merge.base else []), *merge.checkpoints]
+    reader = _Sources([*checkpoints, donor])
+    groups = dict(zip(merge.names, merge.groups, strict=True))
+    works = []
+    for first, names in _by_storage(merge).items():
+        size = donor.entries[first].size
+        targets = _targets(layout, names, merge.dtype_of(first) if first in groups else None)
+        if first in groups:
+            sources = tuple(reader.numbers(i, c.entries[first]) for i, c in enumerate(checkpoints))
+            works.append(Work(names, False, size, groups[first], sources, targets, _keys(merge, first)))
+        else:
+            entry = donor.entries[first]
+            source = reader.bytes(len(checkpoints), entry)
+            works.append(Work(names, True, entry.nbytes, 0, (source,), targets, ()))
+    works.sort(key=lambda work: work.targets[0])
+    return FilePlan(
+        merge=merge,
+        works=tuple(works),
+        inputs=tuple(reader.files),
+        outputs=layout.files,
+        threads=threads or len(os.sched_getaffinity(0)),
+        digest=_digest(merge, works, reader, layout),
+        kept=tuple(reader.kept),
+    )
+
+
+def _by_storage(merge: Merge) -> dict[str, tuple[str, ...]]:
+    """The donor's names by the one that is merged (or copied) for all that share its storage."""
+    ties = merge.donor.ties
+    found: dict[str, tuple[str, ...]] = {}
+    for name in merge.donor.entries:
+        first = ties.get(name, name)
+        found[first] = (*found.get(first, ()), name)
+    return found
+
+
+def _targets(layout: OutputLayout, names: tuple[str, ...], dtype: str | None) -> tuple[Place, ...]:
+    width, number = _FORMATS[dtype] if dtype else _BYTES
+    return tuple((file, offset, width, number) for name in names for file, offset in layout.places[name])
+
+
+def _keys(merge: Merge, name: str) -> tuple[int, ...]:
+    if not merge.recipe.draws:
+        return ()
+    return tuple(coin_key(merge.recipe.seed, i, name) for i in range(len(merge.checkpoints)))
+
+
+class _Sources:
+    """Numbers the files of several checkpoints, and holds on to what is in memory."""
+
+    def __init__(self, checkpoints: list[Checkpoint]) -> None:
+        self.files: list[SourceFile] = []
+        self.kept: list[Any] = []
+        self._first_file: list[int] = []
+        for checkpoint in checkpoints:
+            self._first_file.append(len(self.files))
+            self.files.extend(checkpoint.files)
+
+    def numbers(self, checkpoint: int, entry: Entry) -> Place:
+        return (*self._start(checkpoint, entry), *_FORMATS[entry.dtype])
+
+    def bytes(self, checkpoint: int, entry: Entry) -> Place:
+        return (*self._start(checkpoint, entry), *_BYTES)
+
+    def _start(self, checkpoint: int, entry: Entry) -> tuple[int, int]:
+        if entry.file != IN_MEMORY:
+            return self._first_file[checkpoint] + entry.file, entry.offset
+        if hasattr(entry.tensor, "data_ptr"):
+            tensor = entry.tensor.detach().cpu().contiguous()
+            self.kept.append(tensor)
+            return IN_MEMORY, tensor.data_ptr()
+        self.kept.append(entry.tensor)
+        return IN_MEMORY, entry.tensor.ctypes.data
+
+
+def _digest(merge: Merge, works: list[Work], reader: _Sources, layout: OutputLayout) -> str:
+    digest = hashlib.sha256()
+    described = (merge.recipe, merge.coefficients, merge.lambdas, merge.rounding, reader.files, works)
+    digest.update(repr(described).encode())
+    for output in layout.files:
+        digest.update(output.path.encode() + b"\0" + output.header)
+    if reader.kept:
+        digest.update(os.urandom(16))  # what is in memory now is not there for a later run
+    return digest.hexdigest()

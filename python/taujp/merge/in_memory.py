@@ -1,0 +1,112 @@
+"""Merging into state dicts: one call of the kernels for all parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+import taujp_ext
+from taujp.checkpoint import Checkpoint, tensor_of
+from taujp.checkpoint.dtypes import torch_dtype
+
+from .nonfinite import report_nonfinite
+from .prepare import Merge
+from .recipe import coin_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+StateDict = dict[str, torch.Tensor]
+
+
+def merge_in_memory(merge: Merge) -> list[StateDict]:
+    """K state dicts in the donor's order, on the device of the checkpoints' tensors."""
+    device = device_of([*([merge.base] if merge.base else []), *merge.checkpoints])
+    names = _untied(merge)
+    sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
+    bases = [_on(device, merge.base, name) for name in names] if merge.base else []
+    results = [
+        [torch.empty(merge.donor.entries[name].shape, dtype=torch_dtype(merge.dtype_of(name)), device=device) for name in names]
+        for _ in merge.lambdas
+    ]
+    faults = call_kernel(merge, names, sources, bases, [r for row in zip(*results, strict=True) for r in row])
+    if not merge.allow_nonfinite:
+        report_nonfinite(merge, [name for name, fault in zip(names, faults.tolist(), strict=True) if fault])
+    return [_state_dict(merge, device, dict(zip(names, row, strict=True))) for row in results]
+
+
+def call_kernel(
+    merge: Merge,
+    names: Sequence[str],
+    sources: list[torch.Tensor],
+    bases: list[torch.Tensor],
+    results: list[torch.Tensor],
+    *,
+    deltas: bool = False,
+) -> torch.Tensor:
+    """Run taujp::merge_ over flat lists: sources [P * N], bases [P] or none, results [P * K].
+
+    Returns [P] int8: 1 where an input of the parameter held a NaN or an infinity.
+    """
+    taujp_ext.load()
+    n, recipe = len(merge.checkpoints), merge.recipe
+    keys = [coin_key(recipe.seed, i, name) for name in names for i in range(n)] if recipe.draws else []
+    return torch.ops.taujp.merge_(
+        sources,
+        bases,
+        results,
+        torch.tensor(merge.coefficients.tables, dtype=torch.float32),
+        torch.tensor(merge.coefficients.groups(names), dtype=torch.int64),
+        torch.tensor(keys, dtype=torch.uint64).view(torch.int64),
+        list(merge.lambdas),
+        list(recipe.shares(n)),
+        list(recipe.skip),
+        recipe.fold,
+        recipe.sparsifier,
+        recipe.rescale,
+        "exact" if merge.rounding == "exact" or not names else merge.dtype_of(names[0]),
+        recipe.normalize,
+        recipe.keep_one,
+        deltas,
+        recipe.over_model,
+        torch.get_num_threads(),
+    )
+
+
+def device_of(checkpoints: Sequence[Checkpoint]) -> torch.device:
+    """The one device of all tensors in memory; files are read to it. CPU where all are files."""
+    devices = {
+        entry.tensor.device
+        for checkpoint in checkpoints
+        for entry in checkpoint.entries.values()
+        if isinstance(entry.tensor, torch.Tensor)
+    }
+    if len(devices) > 1:
+        raise ValueError(
+            f"merge: the checkpoints lie on {', '.join(sorted(map(str, devices)))}; move them to one device"
+        )
+    return devices.pop() if devices else torch.device("cpu")
+
+
+def _untied(merge: Merge) -> tuple[str, ...]:
+    """The names to compute: of tied ones the first."""
+    ties = merge.donor.ties
+    return tuple(name for name in merge.names if ties.get(name, name) not in merge.names or ties.get(name, name) == name)
+
+
+def _on(device: torch.device, checkpoint: Checkpoint, name: str) -> torch.Tensor:
+    return tensor_of(checkpoint, name).detach().to(device).contiguous()
+
+
+def _state_dict(merge: Merge, device: torch.device, merged: StateDict) -> StateDict:
+    """The donor's names in the donor's order: merged, tied to what is merged, or copied."""
+    result: StateDict = {}
+    for name in merge.donor.entries:
+        first = merge.donor.ties.get(name, name)
+        if name in merged or first in merged:
+            result[name] = merged[name if name in merged else first]
+        else:
+            tied = first in result and first != name
+            result[name] = result[first] if tied else _on(device, merge.donor, name).clone()
+    return result

@@ -1,0 +1,52 @@
+"""Model breadcrumbs: drop the outliers and the small changes."""
+
+from ..method import merge_method
+from ..recipe import Recipe, one_each, one_of
+from .ties import ELECTIONS
+
+
+def _breadcrumbs(
+    n: int,
+    *,
+    density: float | list[float],
+    gamma: float | list[float],
+    normalize: bool,
+    election: str | None,
+) -> Recipe:
+    return Recipe(
+        fold=one_of("election", election, ELECTIONS),
+        sparsifier="magnitude",
+        normalize=normalize,
+        density=one_each("density", density, n),
+        skip=one_each("gamma", gamma, n),
+    )
+
+
+@merge_method("breadcrumbs")
+def breadcrumbs(
+    n: int,
+    *,
+    density: float | list[float] = 0.9,
+    gamma: float | list[float] = 0.01,
+    normalize: bool = False,
+) -> Recipe:
+    """Add task vectors without their outliers and without their noise.
+
+    Of each tau_i the floor(gamma * size) largest are dropped, then the next floor(density * size)
+    kept (fewer are dropped at the top where both do not fit), the rest dropped.
+    Source: Davari & Belilovsky 2024, arXiv 2312.06795.
+    """
+    return _breadcrumbs(n, density=density, gamma=gamma, normalize=normalize, election=None)
+
+
+@merge_method("breadcrumbs_ties")
+def breadcrumbs_ties(
+    n: int,
+    *,
+    density: float | list[float] = 0.9,
+    gamma: float | list[float] = 0.01,
+    normalize: bool = False,
+    election: str = "weighted",
+) -> Recipe:
+    """Breadcrumbs, then TIES' election of a sign: see `breadcrumbs` and `ties`."""
+    return _breadcrumbs(n, density=density, gamma=gamma, normalize=normalize, election=election)

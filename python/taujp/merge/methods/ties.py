@@ -1,0 +1,44 @@
+"""TIES: trim, elect a sign, merge what agrees."""
+
+from ..method import merge_method
+from ..recipe import Recipe, one_each, one_of
+
+ELECTIONS: dict[str | None, str] = {
+    "weighted": "elect_weighted",
+    "unweighted": "elect_unweighted",
+    None: "linear",
+}
+TRIMS: dict[str | None, str] = {"tensor": "tensor", "model": "model"}
+
+
+@merge_method("ties")
+def ties(
+    n: int,
+    *,
+    density: float | list[float] = 0.2,
+    normalize: bool = True,
+    election: str = "weighted",
+    trim: str = "tensor",
+) -> Recipe:
+    """Merge task vectors that interfere: drop small changes and those against the majority's sign.
+
+    Of each tau_i the k = max(1, floor(density * size)) largest in magnitude are kept (equal ones:
+    the lowest indices); the sign of their sum is elected (a tie elects +, zeros abstain); what
+    agrees is summed and, with `normalize`, divided by the weights of those that agree.
+
+    `election`: "weighted" takes the sign of sum_i c_i tau_i (mergekit; the default, so that a
+    checkpoint with a small coefficient has a small vote), "unweighted" that of sum_i tau_i, with
+    coefficients applied after (the paper).
+    `trim`: "tensor" ranks each parameter by itself (mergekit; the default: one tensor in memory
+    at a time), "model" all parameters of a checkpoint together (the paper).
+    Coefficients cancel from a normalised sum when they are all equal: sweep `lambda_`.
+    Source: Yadav et al. 2023, arXiv 2306.01708.
+    """
+    return Recipe(
+        fold=one_of("election", election, {k: v for k, v in ELECTIONS.items() if k}),
+        sparsifier="magnitude",
+        normalize=normalize,
+        keep_one=True,
+        over_model=one_of("trim", trim, TRIMS) == "model",
+        density=one_each("density", density, n),
+    )

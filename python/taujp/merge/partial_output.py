@@ -1,0 +1,118 @@
+"""Where an output grows: a hidden folder beside it, which one process holds, until it is complete."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+import taujp_ext
+
+from .errors import MergeError
+
+
+class PartialOutput:
+    """`with PartialOutput(out) as partial:` write to `partial.content`, then `partial.publish()`.
+
+    Without `publish` the folder stays for a later run to go on from, unless `discard` was called.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.folder = target.parent / f".{target.name}.taujp-partial"
+        self.content = self.folder / "output"
+        self.journal = self.folder / "journal"
+
+    def __enter__(self) -> PartialOutput:
+        try:
+            self._lock = _lock(self.folder)
+        except BlockingIOError as error:
+            raise MergeError(
+                f"merge: another process is writing {str(self.target)!r} (it holds "
+                f"{str(self.folder)!r}); wait for it, or choose another output"
+            ) from error
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"merge: cannot write {str(self.target)!r}: {error.strerror} "
+                f"({str(self.folder)!r}); choose a place where you may write",
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._lock)
+
+    def publish(self) -> None:
+        """Flush what was written and move it to its name in one step; what was there is removed."""
+        for path in [self.content, *self.content.rglob("*")]:
+            _flush(path)
+        stream = taujp_ext.stream()
+        if not os.path.lexists(self.target):
+            stream.rename_onto_nothing(str(self.content), str(self.target))
+        elif not stream.exchange(str(self.content), str(self.target)):
+            os.rename(self.target, self.folder / "previous")
+            os.rename(self.content, self.target)
+        _flush(self.target.parent)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove everything but the finished output."""
+        shutil.rmtree(self.folder)
+
+
+def check_target(
+    target: Path, *, overwrite: bool, writes: Iterable[str], inputs: Iterable[str]
+) -> None:
+    """Refuse to lose anything: an output that exists, an input, files that are not of this merge."""
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise FileExistsError(
+            f"merge: the output {str(target)!r} exists; choose another name, or say overwrite=True "
+            f"(--overwrite): it is then replaced once the new one is complete"
+        )
+    for path in map(Path, inputs):
+        if path.resolve().is_relative_to(target.resolve()):
+            raise MergeError(f"merge: the output {str(target)!r} holds the input {str(path)!r}; choose another name")
+    foreign = sorted(_files_in(target) - set(writes))
+    if foreign:
+        raise MergeError(
+            f"merge: {str(target)!r} holds files that this merge would not write again: "
+            f"{', '.join(foreign[:10])}{', ...' if len(foreign) > 10 else ''}; "
+            f"move them away, or choose another name"
+        )
+
+
+def _files_in(folder: Path) -> set[str]:
+    if folder.is_symlink() or not folder.is_dir():
+        return set()
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+def _lock(folder: Path) -> int:
+    """A descriptor of the folder, made if need be, that holds its lock until it is closed."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # whoever held it before may have finished and removed the folder meanwhile
+            if folder.exists() and os.path.samestat(os.fstat(held), os.stat(folder)):
+                return held
+        except BaseException:
+            os.close(held)
+            raise
+        os.close(held)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,61 @@
+"""What a merge computes, in the kernels' words; csrc/core/recipe.h is its other half."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from .errors import MergeError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """tau -> sparsify -> times w -> fold -> divide -> times lambda -> plus theta0, with parts left out.
+
+    `density` and `skip` hold one share for each of the N checkpoints, or none where unused.
+    """
+
+    fold: str = "linear"
+    sparsifier: str = "none"
+    rescale: str = "none"
+    normalize: bool = False
+    keep_one: bool = False
+    over_model: bool = False
+    density: tuple[float, ...] = ()
+    skip: tuple[float, ...] = ()
+    seed: int = 0
+
+    def shares(self, checkpoints: int) -> tuple[float, ...]:
+        """The density of each checkpoint; 1 where the method drops nothing."""
+        return self.density or (1.0,) * checkpoints
+
+    @property
+    def draws(self) -> bool:
+        """Whether elements are dropped by coin."""
+        return self.sparsifier == "random"
+
+
+def one_each(option: str, value: float | list[float] | tuple[float, ...], n: int) -> tuple[float, ...]:
+    """A share in [0, 1] for each of n checkpoints, from one number or a list of n."""
+    try:
+        shares = tuple(float(v) for v in value) if isinstance(value, list | tuple) else (float(value),) * n
+    except (TypeError, ValueError) as error:
+        raise MergeError(f"{option} is {value!r}; expected a number in [0, 1] or a list of {n}") from error
+    if len(shares) != n:
+        raise MergeError(f"{option} has {len(shares)} values for {n} checkpoints; give one, or {n}")
+    if not all(0.0 <= share <= 1.0 for share in shares):
+        raise MergeError(f"{option} is {value!r}; every share must lie in [0, 1]")
+    return shares
+
+
+def one_of(option: str, value: str | None, choices: dict[str | None, str]) -> str:
+    """The kernels' word for a choice."""
+    if value not in choices:
+        raise MergeError(f"{option} is {value!r}; expected one of {', '.join(map(repr, choices))}")
+    return choices[value]
+
+
+def coin_key(seed: int, checkpoint: int, parameter: str) -> int:
+    """The 64-bit key of one checkpoint's coins for one parameter: see csrc/core/random.h."""
+    text = f"{seed}\0{checkpoint}\0{parameter}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")

@@ -1,0 +1,94 @@
+"""Builds taujp_ext._cpu, _stream and, where nvcc and a CUDA torch are found, _cuda."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+
+from setuptools import Extension, setup
+
+import torch
+from torch.utils import cpp_extension
+
+HERE = pathlib.Path(__file__).parent
+# The oldest torch whose stable ABI the built modules ask for: they run on it and on all later ones.
+TORCH_TARGET = "0x020b000000000000"
+CORE = sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc/core").glob("*.cpp"))
+HEADERS = sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc").rglob("*.h"))
+CXX = [
+    "-std=c++17",
+    "-O3",
+    "-ffp-contract=off",  # a fused multiply-add is written, never invented: the same bits everywhere
+    "-fvisibility=hidden",
+    "-Wno-psabi",
+    "-Wno-maybe-uninitialized",
+]
+
+
+def cpu_module() -> Extension:
+    return cpp_extension.CppExtension(
+        "taujp_ext._cpu",
+        ["csrc/cpu.cpp", *CORE],
+        include_dirs=[str(HERE / "csrc")],
+        extra_compile_args=[*CXX, f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"],
+        extra_link_args=["-pthread"],
+        depends=HEADERS,
+        py_limited_api=True,
+    )
+
+
+def stream_module() -> Extension:
+    import pybind11
+
+    return Extension(
+        "taujp_ext._stream",
+        ["csrc/stream.cpp", *CORE],
+        include_dirs=[str(HERE / "csrc"), pybind11.get_include()],
+        extra_compile_args=CXX,
+        extra_link_args=["-pthread"],
+        depends=HEADERS,
+        language="c++",
+    )
+
+
+def cuda_architectures() -> str:
+    """What the user set, else the GPUs that are present, else 8.0, 9.0 and PTX for later ones."""
+    if os.environ.get("TORCH_CUDA_ARCH_LIST"):
+        return os.environ["TORCH_CUDA_ARCH_LIST"]
+    present = {torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())}
+    return ";".join(f"{major}.{minor}" for major, minor in sorted(present)) or "8.0;9.0+PTX"
+
+
+def cuda_wanted() -> bool:
+    if os.environ.get("TAUJP_CUDA") == "0" or torch.version.cuda is None:
+        return False
+    return shutil.which("nvcc") is not None or cpp_extension.CUDA_HOME is not None
+
+
+def cuda_module() -> Extension:
+    os.environ["TORCH_CUDA_ARCH_LIST"] = cuda_architectures()
+    return cpp_extension.CUDAExtension(
+        "taujp_ext._cuda",
+        ["csrc/cuda.cu", "csrc/core/rank.cpp"],
+        include_dirs=[str(HERE / "csrc")],
+        extra_compile_args={
+            "cxx": [*CXX, f"-DTORCH_TARGET_VERSION={TORCH_TARGET}", "-DUSE_CUDA"],
+            "nvcc": [
+                "-std=c++17",
+                "-O3",
+                "--fmad=false",  # as -ffp-contract=off
+                "--extended-lambda",
+                f"-DTORCH_TARGET_VERSION={TORCH_TARGET}",
+                "-DUSE_CUDA",
+            ],
+        },
+        depends=HEADERS,
+        py_limited_api=True,
+    )
+
+
+setup(
+    ext_modules=[cpu_module(), stream_module(), *([cuda_module()] if cuda_wanted() else [])],
+    cmdclass={"build_ext": cpp_extension.BuildExtension},
+)
