@@ -21,7 +21,8 @@ void ask_for_huge_pages(const Target& target, int64_t elements) {
 #if defined(__linux__)
   const uintptr_t page = 2 << 20;
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(target.data) + page - 1) / page * page;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(target.data) + elements * bytes_of(target.dtype)) / page * page;
+  const uintptr_t end =
+      (reinterpret_cast<uintptr_t>(target.data) + elements * bytes_of(target.dtype)) / page * page;
   if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
 }
@@ -29,7 +30,8 @@ void ask_for_huge_pages(const Target& target, int64_t elements) {
 int64_t bytes_of_results(const Recipe& recipe, const std::vector<Parameter>& parameters) {
   int64_t bytes = 0;
   for (const Parameter& parameter : parameters)
-    for (int k = 0; k < recipe.results; ++k) bytes += parameter.size * bytes_of(parameter.targets[k].dtype);
+    for (int k = 0; k < recipe.results; ++k)
+      bytes += parameter.size * bytes_of(parameter.targets[k].dtype);
   return bytes;
 }
 
@@ -44,29 +46,34 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
               std::vector<double> density, std::vector<double> skip, std::string fold,
               std::string sparsifier, std::string rescale, std::string rounding, bool normalize,
               bool keep_one, bool deltas, bool over_model, int64_t threads) {
-  Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding, normalize,
-                              keep_one, deltas);
+  Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
+                              normalize, keep_one, deltas);
   const Batch batch = make_batch(recipe, sources, bases, results, coefs, groups, keys);
   recipe.past_cache = bytes_of_results(recipe, batch.parameters) >= kLargeBytes;
   if (recipe.past_cache)
     for (const Parameter& parameter : batch.parameters)
-      for (int k = 0; k < recipe.results; ++k) ask_for_huge_pages(parameter.targets[k], parameter.size);
-  const std::vector<char> faults = merge_all(recipe, batch.parameters, over_model, static_cast<int>(threads));
-  return cpu_tensor(faults.data(), {static_cast<int64_t>(faults.size())}, ScalarType::Char, faults.size());
+      for (int k = 0; k < recipe.results; ++k)
+        ask_for_huge_pages(parameter.targets[k], parameter.size);
+  const std::vector<char> faults =
+      merge_all(recipe, batch.parameters, over_model, static_cast<int>(threads));
+  return cpu_tensor(faults.data(), {static_cast<int64_t>(faults.size())}, ScalarType::Char,
+                    faults.size());
 }
 
 Tensor products(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs, bool deltas,
                 int64_t left, int64_t threads) {
   const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
-  const Recipe recipe = make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
-                                    false, deltas);
+  const Recipe recipe =
+      make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false, false, deltas);
   const int64_t count = sources.size() / recipe.checkpoints;
   Tensor groups = torch::stable::empty({count}, ScalarType::Long);
   std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));
   const Tensor none = torch::stable::empty({0}, ScalarType::Long);
   const Batch batch = make_batch(recipe, sources, bases, {}, coefs, groups, none);
-  const std::vector<double> sums = taujp::products(recipe, batch.parameters, static_cast<int>(left), static_cast<int>(threads));
-  return cpu_tensor(sums.data(), {left, recipe.results}, ScalarType::Double, sums.size() * sizeof(double));
+  const std::vector<double> sums =
+      taujp::products(recipe, batch.parameters, static_cast<int>(left), static_cast<int>(threads));
+  return cpu_tensor(sums.data(), {left, recipe.results}, ScalarType::Double,
+                    sums.size() * sizeof(double));
 }
 
 std::string simd_level() { return level().name; }
@@ -81,7 +88,8 @@ STABLE_TORCH_LIBRARY(taujp, m) {
       "str rescale, str rounding, bool normalize, bool keep_one, bool deltas, bool over_model, "
       "int threads) -> Tensor");
   m.def(
-      "products(Tensor[] sources, Tensor[] bases, Tensor coefs, bool deltas, int left, int threads) "
+      "products(Tensor[] sources, Tensor[] bases, Tensor coefs, bool deltas, int left, int "
+      "threads) "
       "-> Tensor");
   m.def("simd_level() -> str");
 }

@@ -30,14 +30,17 @@ inline Dtype dtype_of(const Tensor& tensor, const char* what) {
     case ScalarType::Float: return Dtype::f32;
     case ScalarType::Half: return Dtype::f16;
     case ScalarType::BFloat16: return Dtype::bf16;
-    default: STD_TORCH_CHECK(false, "taujp: ", what, " has a dtype that is not float32, float16 or bfloat16");
+    default:
+      STD_TORCH_CHECK(false, "taujp: ", what,
+                      " has a dtype that is not float32, float16 or bfloat16");
   }
   return Dtype::f32;
 }
 
 inline void check_like(const Tensor& tensor, const Tensor& first, int64_t size, const char* what) {
   STD_TORCH_CHECK(tensor.is_contiguous(), "taujp: ", what, " is not contiguous");
-  STD_TORCH_CHECK(tensor.numel() == size, "taujp: ", what, " has ", tensor.numel(), " elements, expected ", size);
+  STD_TORCH_CHECK(tensor.numel() == size, "taujp: ", what, " has ", tensor.numel(),
+                  " elements, expected ", size);
   STD_TORCH_CHECK(tensor.device().type() == first.device().type() &&
                       tensor.get_device_index() == first.get_device_index(),
                   "taujp: ", what, " is on another device than the first source");
@@ -46,7 +49,8 @@ inline void check_like(const Tensor& tensor, const Tensor& first, int64_t size, 
 inline void check_table(const Tensor& table, ScalarType dtype, int64_t size, const char* what) {
   STD_TORCH_CHECK(table.is_cpu() && table.is_contiguous() && table.scalar_type() == dtype &&
                       table.numel() == size,
-                  "taujp: ", what, " must be a contiguous CPU tensor of ", size, " elements, has ", table.numel());
+                  "taujp: ", what, " must be a contiguous CPU tensor of ", size, " elements, has ",
+                  table.numel());
 }
 
 inline Recipe make_recipe(const std::vector<double>& lambdas, const std::vector<double>& density,
@@ -75,12 +79,16 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
                         const std::vector<Tensor>& bases, const std::vector<Tensor>& results,
                         const Tensor& coefs, const Tensor& groups, const Tensor& keys) {
   const int64_t n = recipe.checkpoints, k = recipe.results;
-  STD_TORCH_CHECK(n > 0 && sources.size() % n == 0, "taujp: ", sources.size(), " sources for ", n, " checkpoints");
+  STD_TORCH_CHECK(n > 0 && sources.size() % n == 0, "taujp: ", sources.size(), " sources for ", n,
+                  " checkpoints");
   const int64_t count = sources.size() / n;
-  STD_TORCH_CHECK(bases.empty() || static_cast<int64_t>(bases.size()) == count, "taujp: ", bases.size(), " bases for ", count, " parameters");
-  STD_TORCH_CHECK(results.empty() || static_cast<int64_t>(results.size()) == count * k, "taujp: ", results.size(), " results for ", count, " parameters");
+  STD_TORCH_CHECK(bases.empty() || static_cast<int64_t>(bases.size()) == count,
+                  "taujp: ", bases.size(), " bases for ", count, " parameters");
+  STD_TORCH_CHECK(results.empty() || static_cast<int64_t>(results.size()) == count * k,
+                  "taujp: ", results.size(), " results for ", count, " parameters");
   check_table(groups, ScalarType::Long, count, "groups");
-  STD_TORCH_CHECK(coefs.dim() == 3 && coefs.size(1) == k && coefs.size(2) == n, "taujp: coefs must be [groups, ", k, ", ", n, "]");
+  STD_TORCH_CHECK(coefs.dim() == 3 && coefs.size(1) == k && coefs.size(2) == n,
+                  "taujp: coefs must be [groups, ", k, ", ", n, "]");
   check_table(coefs, ScalarType::Float, coefs.numel(), "coefs");
   if (keys.numel() > 0) check_table(keys, ScalarType::Long, count * n, "keys");
   Batch batch;
@@ -90,7 +98,8 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
   const int64_t* group_data = static_cast<const int64_t*>(groups.const_data_ptr());
   for (int64_t p = 0; p < count; ++p) {
     const int64_t group = group_data[p], size = sources[p * n].numel();
-    STD_TORCH_CHECK(group >= 0 && group < coefs.size(0), "taujp: group ", group, " of ", coefs.size(0));
+    STD_TORCH_CHECK(group >= 0 && group < coefs.size(0), "taujp: group ", group, " of ",
+                    coefs.size(0));
     Parameter parameter;
     parameter.size = size;
     for (int64_t i = 0; i < n; ++i) {
@@ -110,7 +119,8 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
     parameter.sources = batch.sources.data() + p * n;
     parameter.targets = batch.targets.data() + (results.empty() ? 0 : p * k);
     parameter.coefs = coef_data + group * k * n;
-    if (keys.numel() > 0) parameter.keys = static_cast<const uint64_t*>(keys.const_data_ptr()) + p * n;
+    if (keys.numel() > 0)
+      parameter.keys = static_cast<const uint64_t*>(keys.const_data_ptr()) + p * n;
     batch.parameters.push_back(parameter);
   }
   return batch;

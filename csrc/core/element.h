@@ -64,7 +64,8 @@ TAUJP_INLINE void merge_results_at(const Run& run, int k, int64_t j, float& pois
   for (int i = 0; i < run.checkpoints; ++i) {
     const float tau = sparsified<Steps>(run, i, j, tau_at<Steps>(run, i, j, poison));
     for (int b = 0; b < block; ++b)
-      folds[b].take(tau, Steps::round(run.coefs[static_cast<int64_t>(k + b) * run.checkpoints + i]));
+      folds[b].take(tau,
+                    Steps::round(run.coefs[static_cast<int64_t>(k + b) * run.checkpoints + i]));
   }
   for (int b = 0; b < block; ++b)
     store(run.targets[k + b], j, finish_at<Steps>(run, folds[b], run.lambda[k + b], j));
@@ -81,7 +82,7 @@ TAUJP_INLINE float merge_at(const Run& run, int64_t j) {
 
 // Calls work.run<Steps, Formula>() for the policy and the fold that the run asks for.
 template <template <class, class> class Formula, class Work>
-TAUJP_INLINE void with_rounding(Rounding rounding, Work& work) {
+inline void with_rounding(Rounding rounding, Work& work) {
   switch (rounding) {
     case Rounding::exact: work.template run<Exact, Formula>(); break;
     case Rounding::f32: work.template run<Stepwise<Dtype::f32>, Formula>(); break;
@@ -120,7 +121,8 @@ TAUJP_INLINE double lane_sum(int64_t begin, int64_t end, int lane, Term term) {
 TAUJP_INLINE float combined_at(const Run& run, int k, int64_t j) {
   float sum = 0.0f;
   for (int i = 0; i < run.checkpoints; ++i)
-    sum = fma(tau_as_asked(run, i, j), run.coefs[static_cast<int64_t>(k) * run.checkpoints + i], sum);
+    sum =
+        fma(tau_as_asked(run, i, j), run.coefs[static_cast<int64_t>(k) * run.checkpoints + i], sum);
   return sum;
 }
 

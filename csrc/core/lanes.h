@@ -73,9 +73,7 @@ TAUJP_INLINE Words words_of(Floats a) { return Words((WordBits)a.bits); }
 TAUJP_INLINE Floats floats_of(Words a) { return Floats((FloatBits)a.bits); }
 TAUJP_INLINE Words magnitude_bits(Floats a) { return words_of(a) & 0x7fffffffu; }
 TAUJP_INLINE Floats absolute(Floats a) { return floats_of(magnitude_bits(a)); }
-TAUJP_INLINE Floats select(Mask m, Floats a, Floats b) {
-  return Floats(m.bits ? a.bits : b.bits);
-}
+TAUJP_INLINE Floats select(Mask m, Floats a, Floats b) { return Floats(m.bits ? a.bits : b.bits); }
 TAUJP_INLINE Words select(Mask m, Words a, Words b) { return Words(m.bits ? a.bits : b.bits); }
 
 TAUJP_INLINE Floats fma(Floats a, Floats b, Floats c) {
@@ -84,7 +82,8 @@ TAUJP_INLINE Floats fma(Floats a, Floats b, Floats c) {
 #elif defined(TAUJP_AVX2)
   return Floats((FloatBits)_mm256_fmadd_ps((__m256)a.bits, (__m256)b.bits, (__m256)c.bits));
 #elif defined(__aarch64__)
-  return Floats((FloatBits)vfmaq_f32((float32x4_t)c.bits, (float32x4_t)a.bits, (float32x4_t)b.bits));
+  return Floats(
+      (FloatBits)vfmaq_f32((float32x4_t)c.bits, (float32x4_t)a.bits, (float32x4_t)b.bits));
 #else
   for (int lane = 0; lane < kLanes; ++lane)
     c.bits[lane] = __builtin_fmaf(a.bits[lane], b.bits[lane], c.bits[lane]);
@@ -111,18 +110,16 @@ TAUJP_INLINE bool any(Mask m) {
 #endif
 }
 
-TAUJP_INLINE Floats one_nan(Floats x) {
-  return select(x != x, floats_of(Words(0x7fc00000u)), x);
-}
+TAUJP_INLINE Floats one_nan(Floats x) { return select(x != x, floats_of(Words(0x7fc00000u)), x); }
 
 TAUJP_INLINE Words widen(HalfBits halves) {
   return Words(__builtin_convertvector(halves, WordBits));
 }
-TAUJP_INLINE HalfBits narrow(Words words) {
-  return __builtin_convertvector(words.bits, HalfBits);
-}
+TAUJP_INLINE HalfBits narrow(Words words) { return __builtin_convertvector(words.bits, HalfBits); }
 
-TAUJP_INLINE Floats from_bf16(HalfBits halves) { return floats_of(Words(widen(halves).bits << 16)); }
+TAUJP_INLINE Floats from_bf16(HalfBits halves) {
+  return floats_of(Words(widen(halves).bits << 16));
+}
 
 TAUJP_INLINE HalfBits to_bf16(Floats x) {
   const Words bits = words_of(one_nan(x));

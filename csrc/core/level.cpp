@@ -32,10 +32,12 @@ static const Level& choose() {
   const Level* levels[] = {find_avx512(), find_avx2(), &level_portable(), &level_scalar()};
   const char* wanted = std::getenv("TAUJP_SIMD");
   for (const Level* level : levels)
-    if (level != nullptr && (wanted == nullptr || std::string(wanted) == level->name)) return *level;
-  throw std::runtime_error("TAUJP_SIMD is '" + std::string(wanted) +
-                           "'; this build and processor offer avx512, avx2 (x86-64 with the "
-                           "instructions), portable and scalar. Unset it to have the best one picked.");
+    if (level != nullptr && (wanted == nullptr || std::string(wanted) == level->name))
+      return *level;
+  throw std::runtime_error(
+      "TAUJP_SIMD is '" + std::string(wanted) +
+      "'; this build and processor offer avx512, avx2 (x86-64 with the "
+      "instructions), portable and scalar. Unset it to have the best one picked.");
 }
 
 const Level& level() {

@@ -59,8 +59,8 @@ static bool merge(const Run& run) {
   return false;
 }
 
-static const Level this_level = {TAUJP_LEVEL_NAME, merge, count_digits, count_equal, sum_magnitudes,
-                                 sum_products};
+static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits,
+                                 count_equal,      sum_magnitudes, sum_products};
 
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

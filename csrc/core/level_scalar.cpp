@@ -34,7 +34,8 @@ void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* count
   for (int i = 0; i < run.checkpoints; ++i)
     for (int rank = 0; rank < ranks; ++rank)
       for (int64_t j = run.begin; j < run.end; ++j)
-        counts[i * ranks + rank] += magnitude_bits(tau_as_asked(run, i, j)) == bits[i * ranks + rank];
+        counts[i * ranks + rank] +=
+            magnitude_bits(tau_as_asked(run, i, j)) == bits[i * ranks + rank];
 }
 
 template <class Term>
@@ -48,7 +49,8 @@ double tree_sum(int64_t begin, int64_t end, Term term) {
 
 void sum_magnitudes(const Run& run, double* sums) {
   for (int i = 0; i < run.checkpoints; ++i) {
-    sums[i] += tree_sum(run.begin, run.end, [&](int64_t j) { return absolute(tau_as_asked(run, i, j)); });
+    sums[i] +=
+        tree_sum(run.begin, run.end, [&](int64_t j) { return absolute(tau_as_asked(run, i, j)); });
     sums[run.checkpoints + i] += tree_sum(run.begin, run.end, [&](int64_t j) {
       return absolute(sparsified<Exact>(run, i, j, tau_as_asked(run, i, j)));
     });
@@ -59,9 +61,10 @@ void sum_products(const Run& run, int left, double* products) {
   for (int64_t first = run.begin; first < run.end; first += kRow)
     for (int a = 0; a < left; ++a)
       for (int b = a; b < run.results; ++b)
-        products[a * run.results + b] += tree_sum(first, first + kRow < run.end ? first + kRow : run.end, [&](int64_t j) {
-          return static_cast<double>(combined_at(run, a, j)) * combined_at(run, b, j);
-        });
+        products[a * run.results + b] +=
+            tree_sum(first, first + kRow < run.end ? first + kRow : run.end, [&](int64_t j) {
+              return static_cast<double>(combined_at(run, a, j)) * combined_at(run, b, j);
+            });
 }
 
 const Level this_level = {"scalar", merge, count_digits, count_equal, sum_magnitudes, sum_products};

@@ -32,7 +32,8 @@ bool merge_run(const Recipe& recipe, const Parameter& run) {
 static std::vector<Sieve> sieves_of(const Recipe& recipe, const Parameter& parameter, int threads) {
   std::vector<Sieve> sieves;
   if (recipe.sparsifier == Sparsifier::random) sieves = coin_sieves(recipe, parameter);
-  if (recipe.sparsifier == Sparsifier::magnitude) sieves = window_sieves(recipe, {parameter}, threads);
+  if (recipe.sparsifier == Sparsifier::magnitude)
+    sieves = window_sieves(recipe, {parameter}, threads);
   if (recipe.rescale == Rescale::l1) rescale_l1(recipe, parameter, sieves, threads);
   return sieves;
 }

@@ -9,7 +9,8 @@
 namespace taujp {
 
 template <class Choice, size_t count>
-Choice named(const char* what, const std::string& name, const std::pair<const char*, Choice> (&all)[count]) {
+Choice named(const char* what, const std::string& name,
+             const std::pair<const char*, Choice> (&all)[count]) {
   std::string known;
   for (const auto& [candidate, choice] : all) {
     if (name == candidate) return choice;
@@ -28,8 +29,9 @@ inline Fold fold_named(const std::string& name) {
 }
 
 inline Sparsifier sparsifier_named(const std::string& name) {
-  static constexpr std::pair<const char*, Sparsifier> all[] = {
-      {"none", Sparsifier::none}, {"magnitude", Sparsifier::magnitude}, {"random", Sparsifier::random}};
+  static constexpr std::pair<const char*, Sparsifier> all[] = {{"none", Sparsifier::none},
+                                                               {"magnitude", Sparsifier::magnitude},
+                                                               {"random", Sparsifier::random}};
   return named("sparsifier", name, all);
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "merge/all.h"
+#include "merge/folds.h"
 
 namespace taujp {
 

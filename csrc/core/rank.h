@@ -1,38 +1,48 @@
 // Finds which elements are the r largest by magnitude without sorting: abs(tau) as bits orders
 // like abs(tau), so three histograms of 11, 10 and 10 bits spell out the r-th largest exactly.
-// Counts are integers: any thread, any tile, any order gives the same.
+// Counts are integers: any thread, any tile, any order, any device gives the same.
 #pragma once
 #include <cstdint>
 
+#include "core/portable.h"
 #include "core/run.h"
 
 namespace taujp {
 
-class RankSearch {
- public:
-  // wanted[k]: how many elements are to lie above threshold k, out of `size`.
-  RankSearch(const int64_t* wanted, int ranks, int64_t size);
+// The search for one or two ranks of one checkpoint's task vector.
+struct RankSearch {
+  int ranks = 1;
+  int64_t size = 0;               // elements in all
+  int64_t wanted[2] = {0, 0};     // how many are to lie above threshold k
+  RankQuery query = {{0, 0}, 0};  // what to count next; after round 3: the thresholds' bits
+  int64_t above[2] = {0, 0};      // elements larger than all that have the prefix
+  int64_t equals_kept[2] = {0,
+                            0};  // of those equal to the threshold: all (-1), or the first so many
 
-  const RankQuery& query() const { return query_; }
-  bool done() const { return query_.round == 3; }
+  TAUJP_INLINE bool done() const { return query.round == 3; }
 
-  // Takes the histograms [ranks][kDigits] that Level::count_digits filled for query().
-  void advance(const int64_t* histograms);
+  // Takes the histograms [ranks][kDigits] that were counted for `query`.
+  template <class Count>
+  TAUJP_INLINE void advance(const Count* histograms) {
+    // Every element has the same (empty) prefix in round 0, so it is counted once for all ranks.
+    for (int k = 0; k < ranks; ++k)
+      next_digit(k, histograms + (query.round == 0 ? 0 : k * kDigits));
+    if (++query.round < 3) return;
+    for (int k = 0; k < ranks; ++k) {
+      if (wanted[k] <= 0) query.prefix[k] = 0x7fffffffu, equals_kept[k] = 0;
+      if (wanted[k] >= size) query.prefix[k] = 0, equals_kept[k] = -1;
+    }
+  }
 
-  // After done(): the bits of the last element above threshold k ...
-  uint32_t bits(int k) const { return query_.prefix[k]; }
-  // ... and how many of those equal to it are above as well: all (-1), or the first so many.
-  int64_t equals_kept(int k) const { return equals_kept_[k]; }
-
- private:
-  void next_digit(int k, const int64_t* histogram);
-
-  int ranks_;
-  int64_t size_;
-  RankQuery query_{};
-  int64_t wanted_[2] = {};
-  int64_t above_[2] = {};  // elements larger than everything with the prefix
-  int64_t equals_kept_[2] = {};
+  template <class Count>
+  TAUJP_INLINE void next_digit(int k, const Count* histogram) {
+    int digit = (query.round == 0 ? 2048 : 1024) - 1;
+    while (digit > 0 && above[k] + static_cast<int64_t>(histogram[digit]) < wanted[k])
+      above[k] += static_cast<int64_t>(histogram[digit--]);
+    query.prefix[k] = query.round == 0 ? digit : query.prefix[k] << 10 | digit;
+    const int64_t missing = wanted[k] - above[k];
+    equals_kept[k] = missing == static_cast<int64_t>(histogram[digit]) ? -1 : missing;
+  }
 };
 
 }  // namespace taujp

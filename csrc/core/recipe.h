@@ -1,7 +1,8 @@
 // What a merge is asked to compute (Recipe), and one parameter it is asked of (Parameter).
 //
 // Every method of the task-vector family is the same line with parts left out:
-//   tau_i = theta_i - theta0 -> sparsify -> times w_i -> elect a sign -> sum -> divide -> times lambda
+//   tau_i = theta_i - theta0 -> sparsify -> times w_i -> elect a sign -> sum -> divide -> times
+//   lambda
 //   -> plus theta0 -> round.
 #pragma once
 #include <cstdint>
@@ -30,13 +31,13 @@ struct Recipe {
 
 // One parameter of the model, or a run of its elements.
 struct Parameter {
-  int64_t size = 0;                    // elements here
-  int64_t first = 0;                   // the index of the first of them in the whole tensor
-  Source base;                         // no data: tau_i = theta_i
-  const Source* sources = nullptr;     // [N]
-  const Target* targets = nullptr;     // [K]
-  const float* coefs = nullptr;        // [K, N] row-major
-  const uint64_t* keys = nullptr;      // [N] for the coins: a hash of (seed, i, parameter name)
+  int64_t size = 0;                 // elements here
+  int64_t first = 0;                // the index of the first of them in the whole tensor
+  Source base;                      // no data: tau_i = theta_i
+  const Source* sources = nullptr;  // [N]
+  const Target* targets = nullptr;  // [K]
+  const float* coefs = nullptr;     // [K, N] row-major
+  const uint64_t* keys = nullptr;   // [N] for the coins: a hash of (seed, i, parameter name)
 };
 
 }  // namespace taujp

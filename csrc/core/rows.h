@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "core/run.h"
 #include "core/steps.h"
+#include "merge/all.h"
 
 namespace taujp {
 namespace TAUJP_LEVEL {
@@ -24,7 +25,8 @@ TAUJP_INLINE void put(float* row, int64_t j, Floats x) { memcpy(row + j, &x.bits
 template <Dtype format>
 TAUJP_INLINE Floats load_rest(const void* data, int64_t index, int64_t rest) {
   alignas(64) char buffer[4 * kLanes] = {};
-  memcpy(buffer, static_cast<const char*>(data) + index * bytes_of(format), rest * bytes_of(format));
+  memcpy(buffer, static_cast<const char*>(data) + index * bytes_of(format),
+         rest * bytes_of(format));
   return load<format>(buffer, 0);
 }
 
@@ -37,7 +39,8 @@ TAUJP_INLINE void store_rest(void* data, int64_t index, int64_t rest, Floats x) 
 
 // row = round(x - base); returns 0 in every lane, or NaN where x was not finite.
 template <class Steps, Dtype format, bool has_base>
-static Floats read_row(const void* data, int64_t first, int64_t count, const float* base, float* row) {
+static Floats read_row(const void* data, int64_t first, int64_t count, const float* base,
+                       float* row) {
   Floats poison(0.0f);
   int64_t j = 0;
   const auto take = [&](Floats x) __attribute__((always_inline)) {
@@ -46,7 +49,8 @@ static Floats read_row(const void* data, int64_t first, int64_t count, const flo
   };
   for (; j + kLanes <= count; j += kLanes) {
     // The next row of this source: N sources in turn are more than the hardware prefetches well.
-    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0, 2);
+    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0,
+                       2);
     take(load<format>(data, first + j));
   }
   if (j < count) take(load_rest<format>(data, first + j, count - j));
@@ -54,10 +58,13 @@ static Floats read_row(const void* data, int64_t first, int64_t count, const flo
 }
 
 template <class Steps, bool has_base>
-static Floats read_source(Source source, int64_t first, int64_t count, const float* base, float* row) {
+static Floats read_source(Source source, int64_t first, int64_t count, const float* base,
+                          float* row) {
   switch (source.dtype) {
-    case Dtype::f32: return read_row<Steps, Dtype::f32, has_base>(source.data, first, count, base, row);
-    case Dtype::f16: return read_row<Steps, Dtype::f16, has_base>(source.data, first, count, base, row);
+    case Dtype::f32:
+      return read_row<Steps, Dtype::f32, has_base>(source.data, first, count, base, row);
+    case Dtype::f16:
+      return read_row<Steps, Dtype::f16, has_base>(source.data, first, count, base, row);
     default: return read_row<Steps, Dtype::bf16, has_base>(source.data, first, count, base, row);
   }
 }
@@ -65,7 +72,8 @@ static Floats read_source(Source source, int64_t first, int64_t count, const flo
 // Reads the base (if there is one) into row N; its poison is added to `poison`.
 static void read_base(const Run& run, int64_t first, int64_t count, Floats& poison) {
   if (run.base.data == nullptr) return;
-  poison = poison + read_source<Exact, false>(run.base, first, count, nullptr, row_of(run, run.checkpoints));
+  poison = poison +
+           read_source<Exact, false>(run.base, first, count, nullptr, row_of(run, run.checkpoints));
 }
 
 template <class Steps>
@@ -80,7 +88,9 @@ static void read_tau(const Run& run, int i, int64_t first, int64_t count, Floats
 // Where the row begins in the whole tensor, and how much of `cut` falls into it.
 TAUJP_INLINE uint32_t cut_in_row(int64_t cut, int64_t row_start) {
   const int64_t local = cut - row_start;
-  return local <= 0 ? 0u : local >= kRow ? static_cast<uint32_t>(kRow) : static_cast<uint32_t>(local);
+  return local <= 0      ? 0u
+         : local >= kRow ? static_cast<uint32_t>(kRow)
+                         : static_cast<uint32_t>(local);
 }
 
 template <class Steps>
@@ -90,7 +100,8 @@ static void keep_window(float* row, int64_t count, const Sieve& sieve, int64_t r
   const Floats scale(sieve.scale);
   for (int64_t j = 0; j < count; j += kLanes) {
     const Floats tau = at(row, j);
-    const Words bits = magnitude_bits(tau), local = lane_numbers() + Words(static_cast<uint32_t>(j));
+    const Words bits = magnitude_bits(tau),
+                local = lane_numbers() + Words(static_cast<uint32_t>(j));
     const Mask kept = is_above(bits, local, sieve.keep.bits, keep_cut) &
                       ~is_above(bits, local, sieve.skip.bits, skip_cut);
     put(row, j, select(kept, Steps::round(tau * scale), Floats(0.0f)));
@@ -144,8 +155,10 @@ static void fold_row(const Run& run, int k, int64_t first, int64_t count) {
   int64_t j = 0;
   for (; j + kLanes <= count; j += kLanes) {
     const Floats value = fold_at<Steps, Formula>(run, k, j);
-    if (past_cache) store_past_cache<format>(out, first + j, value);
-    else store<format>(out, first + j, value);
+    if (past_cache)
+      store_past_cache<format>(out, first + j, value);
+    else
+      store<format>(out, first + j, value);
   }
   if (j < count) store_rest<format>(out, first + j, count - j, fold_at<Steps, Formula>(run, k, j));
 }

@@ -24,19 +24,19 @@ struct Run {
   Sparsifier sparsifier;
   Rounding rounding;
   bool normalize;
-  bool subtract_base;           // tau_i = source_i - base; else tau_i = source_i
-  bool past_cache;              // results are large and not read again soon
-  int checkpoints;              // N
-  int results;                  // K
-  int64_t begin, end;           // the elements of the sources and targets to work on
-  int64_t first;                // the index of their element 0 in the whole tensor
+  bool subtract_base;  // tau_i = source_i - base; else tau_i = source_i
+  bool past_cache;     // results are large and not read again soon
+  int checkpoints;     // N
+  int results;         // K
+  int64_t begin, end;  // the elements of the sources and targets to work on
+  int64_t first;       // the index of their element 0 in the whole tensor
   Source base;
-  const Source* sources;        // [N]
-  const Target* targets;        // [K]
-  const float* coefs;           // [K, N]
-  const float* lambda;          // [K]
-  const Sieve* sieves;          // [N], or null where nothing is sparsified
-  float* scratch;               // scratch_floats(N), aligned to 64 bytes
+  const Source* sources;  // [N]
+  const Target* targets;  // [K]
+  const float* coefs;     // [K, N]
+  const float* lambda;    // [K]
+  const Sieve* sieves;    // [N], or null where nothing is sparsified
+  float* scratch;         // scratch_floats(N), aligned to 64 bytes
 };
 
 // Elements folded at a time: N rows of this many floats stay in the first-level cache.
@@ -46,10 +46,10 @@ TAUJP_INLINE int64_t scratch_floats(int checkpoints) { return (checkpoints + 1) 
 
 // Where the counting of ranks stands for one checkpoint: see core/rank.h.
 struct RankQuery {
-  uint32_t prefix[2];           // the digits found so far, of the two ranks looked for
-  int round;                    // 0, 1, 2
+  uint32_t prefix[2];  // the digits found so far, of the two ranks looked for
+  int round;           // 0, 1, 2
 };
-constexpr int kDigits = 2048;   // 11 + 10 + 10 bits
+constexpr int kDigits = 2048;  // 11 + 10 + 10 bits
 
 struct Level {
   const char* name;

@@ -47,23 +47,29 @@ TAUJP_INLINE float from_bf16(uint16_t half) { return floats_of(static_cast<uint3
 TAUJP_INLINE uint16_t to_f16(float x) {
   const uint32_t bits = words_of(one_nan(x)), size = bits & 0x7fffffffu;
   uint32_t half;
-  if (size > 0x7f800000u) half = 0x7e00u;
-  else if (size >= 0x477ff000u) half = 0x7c00u;
-  else if (size < 0x38800000u) half = words_of(floats_of(size) + 0.5f) - 0x3f000000u;
-  else half = (size + 0xc8000fffu + (size >> 13 & 1u)) >> 13;
+  if (size > 0x7f800000u)
+    half = 0x7e00u;
+  else if (size >= 0x477ff000u)
+    half = 0x7c00u;
+  else if (size < 0x38800000u)
+    half = words_of(floats_of(size) + 0.5f) - 0x3f000000u;
+  else
+    half = (size + 0xc8000fffu + (size >> 13 & 1u)) >> 13;
   return static_cast<uint16_t>(half | (bits >> 16 & 0x8000u));
 }
 
 TAUJP_INLINE float from_f16(uint16_t half) {
   const uint32_t rest = static_cast<uint32_t>(half & 0x7fffu) << 13;
-  const uint32_t value = (half & 0x7c00u) == 0x7c00u ? rest | 0x7f800000u
-                                                     : words_of(floats_of(rest) * 0x1p112f);
+  const uint32_t value =
+      (half & 0x7c00u) == 0x7c00u ? rest | 0x7f800000u : words_of(floats_of(rest) * 0x1p112f);
   return floats_of(value | static_cast<uint32_t>(half & 0x8000u) << 16);
 }
 
 template <Dtype format>
 TAUJP_INLINE float round_as(float x, As<format>) {
-  return format == Dtype::f16 ? from_f16(to_f16(x)) : format == Dtype::bf16 ? from_bf16(to_bf16(x)) : x;
+  return format == Dtype::f16    ? from_f16(to_f16(x))
+         : format == Dtype::bf16 ? from_bf16(to_bf16(x))
+                                 : x;
 }
 
 TAUJP_INLINE float load(const Source& source, int64_t index) {

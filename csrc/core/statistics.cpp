@@ -60,7 +60,8 @@ int64_t equal_in(const Search& search, int i, const Tile& tile, uint32_t bits) {
 int64_t cut_within(const Search& search, int i, Tile tile, uint32_t bits, int64_t kept) {
   while (tile.end - tile.begin > 1) {
     const int64_t end = tile.end, step = (end - tile.begin + 31) / 32;
-    for (tile.end = std::min(tile.begin + step, end);; tile.begin += step, tile.end = std::min(tile.end + step, end)) {
+    for (tile.end = std::min(tile.begin + step, end);;
+         tile.begin += step, tile.end = std::min(tile.end + step, end)) {
       const int64_t here = equal_in(search, i, tile, bits);
       if (here >= kept) break;
       kept -= here;
@@ -74,30 +75,20 @@ int64_t cut_of(const Search& search, int i, uint32_t bits, int64_t kept) {
   if (kept < 0) return INT64_MAX;
   if (kept == 0) return 0;
   Counts equal(search.tiles.size(), 0);
-  parallel(search.tiles.size(), search.threads, [&](int64_t item, int) {
-    equal[item] = equal_in(search, i, search.tiles[item], bits);
-  });
+  parallel(search.tiles.size(), search.threads,
+           [&](int64_t item, int) { equal[item] = equal_in(search, i, search.tiles[item], bits); });
   size_t item = 0;
   for (; equal[item] < kept; ++item) kept -= equal[item];
   const Tile& tile = search.tiles[item];
   return tile.before + cut_within(search, i, tile, bits, kept) - tile.begin;
 }
 
-std::vector<RankSearch> searches_for(const Search& search, int64_t elements) {
-  std::vector<RankSearch> searches;
-  for (int i = 0; i < search.recipe.checkpoints; ++i) {
-    const Window window = window_of(search.recipe, i, elements);
-    const int64_t wanted[] = {window.skip + window.keep, window.skip};
-    searches.emplace_back(wanted, search.ranks, elements);
-  }
-  return searches;
-}
-
 void advance_all(const Search& search, std::vector<RankSearch>& searches) {
   std::vector<RankQuery> queries;
-  for (const RankSearch& one : searches) queries.push_back(one.query());
+  for (const RankSearch& one : searches) queries.push_back(one.query);
   const Counts digits = digits_of_all(search, queries);
-  for (size_t i = 0; i < searches.size(); ++i) searches[i].advance(digits.data() + i * search.ranks * kDigits);
+  for (size_t i = 0; i < searches.size(); ++i)
+    searches[i].advance(digits.data() + i * search.ranks * kDigits);
 }
 
 }  // namespace
@@ -137,16 +128,29 @@ std::vector<Sieve> coin_sieves(const Recipe& recipe, const Parameter& parameter)
   return sieves;
 }
 
+std::vector<RankSearch> rank_searches(const Recipe& recipe, int64_t elements) {
+  std::vector<RankSearch> searches(recipe.checkpoints);
+  for (int i = 0; i < recipe.checkpoints; ++i) {
+    const Window window = window_of(recipe, i, elements);
+    searches[i].ranks = ranks_of(recipe);
+    searches[i].size = elements;
+    searches[i].wanted[0] = window.skip + window.keep;
+    searches[i].wanted[1] = window.skip;
+  }
+  return searches;
+}
+
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
                                  int threads) {
-  const Search search{recipe, parameters, cut_tiles(parameters), threads, recipe.skip.empty() ? 1 : 2};
-  const int64_t elements = search.tiles.empty() ? 0 : search.tiles.back().before + search.tiles.back().end - search.tiles.back().begin;
-  std::vector<RankSearch> searches = searches_for(search, elements);
+  const Search search{recipe, parameters, cut_tiles(parameters), threads, ranks_of(recipe)};
   std::vector<Sieve> sieves(recipe.checkpoints);
-  if (elements == 0) return sieves;
+  if (search.tiles.empty()) return sieves;
+  const Tile& last = search.tiles.back();
+  std::vector<RankSearch> searches = rank_searches(recipe, last.before + last.end - last.begin);
   while (!searches[0].done()) advance_all(search, searches);
   const auto above = [&](int i, int k) {
-    return Above{searches[i].bits(k), cut_of(search, i, searches[i].bits(k), searches[i].equals_kept(k))};
+    const uint32_t bits = searches[i].query.prefix[k];
+    return Above{bits, cut_of(search, i, bits, searches[i].equals_kept[k])};
   };
   for (int i = 0; i < recipe.checkpoints; ++i) {
     sieves[i].keep = above(i, 0);

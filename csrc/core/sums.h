@@ -48,7 +48,8 @@ static void combine(const Run& run, int k, int64_t count, float* row) {
   const float* coefs = run.coefs + static_cast<int64_t>(k) * run.checkpoints;
   for (int64_t j = 0; j < count; j += kLanes) {
     Floats sum(0.0f);
-    for (int i = 0; i < run.checkpoints; ++i) sum = fma(at(row_of(run, i), j), Floats(coefs[i]), sum);
+    for (int i = 0; i < run.checkpoints; ++i)
+      sum = fma(at(row_of(run, i), j), Floats(coefs[i]), sum);
     put(row, j, sum);
   }
 }

@@ -16,7 +16,8 @@ struct Tile {
 constexpr int64_t kTile = 1 << 16;
 
 // Tiles start at multiples of `elements` in their parameter; an empty parameter has none.
-inline std::vector<Tile> cut_tiles(const std::vector<Parameter>& parameters, int64_t elements = kTile) {
+inline std::vector<Tile> cut_tiles(const std::vector<Parameter>& parameters,
+                                   int64_t elements = kTile) {
   std::vector<Tile> tiles;
   int64_t before = 0;
   for (size_t p = 0; p < parameters.size(); ++p)

@@ -13,6 +13,9 @@ inline float density_scale(const Recipe& recipe, int i) {
   return static_cast<float>(1.0 / density);
 }
 
+// Thresholds a checkpoint: one, or two where the largest are skipped.
+inline int ranks_of(const Recipe& recipe) { return recipe.skip.empty() ? 1 : 2; }
+
 struct Window {
   int64_t keep;  // elements that stay,
   int64_t skip;  // after so many of the largest

@@ -1,11 +1,8 @@
-// Every fold by name: add a line, and the CPU, every SIMD level and CUDA have it.
+// Every formula. Included after the number type whose functions they call (core/lanes.h or
+// core/scalar.h).
 #pragma once
+#include "merge/folds.h"
 #include "merge/linear.h"
 #include "merge/magmax.h"
+#include "merge/magnitude.h"
 #include "merge/ties.h"
-
-#define TAUJP_FOLDS(FOLD)                      \
-  FOLD(linear, Linear)                         \
-  FOLD(elect_weighted, WeightedElection)       \
-  FOLD(elect_unweighted, UnweightedElection)   \
-  FOLD(largest, Largest)

@@ -13,9 +13,7 @@ template <class Number>
 struct Sides {
   Number vote, plus, minus, plus_weights, minus_weights;
 
-  TAUJP_INLINE void start() {
-    vote = plus = minus = plus_weights = minus_weights = Number(0.0f);
-  }
+  TAUJP_INLINE void start() { vote = plus = minus = plus_weights = minus_weights = Number(0.0f); }
 
   template <class Steps>
   TAUJP_INLINE void add(Number ballot, Number tau, Number weight) {

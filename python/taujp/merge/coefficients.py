@@ -55,11 +55,15 @@ def parse_coefficients(coefs: Any, checkpoints: int) -> Coefficients:
     """Coefficients from numbers, lists, arrays, tensors, or a mapping of patterns to any of them."""
     if isinstance(coefs, Mapping):
         if not coefs:
-            raise MergeError("coefs is an empty mapping; expected glob patterns and their coefficients")
+            raise MergeError(
+                "coefs is an empty mapping; expected glob patterns and their coefficients"
+            )
         groups = [_table(f"coefs[{key!r}]", value, checkpoints) for key, value in coefs.items()]
         counts = {len(table) for table, _ in groups}
         if len(counts) > 1 or len({single for _, single in groups}) > 1:
-            raise MergeError(f"coefs: its groups ask for {sorted(counts)} models; give each group as many")
+            raise MergeError(
+                f"coefs: its groups ask for {sorted(counts)} models; give each group as many"
+            )
         return Coefficients(tuple(coefs), tuple(table for table, _ in groups), groups[0][1])
     table, single = _table("coefs", coefs, checkpoints)
     return Coefficients(("*",), (table,), single)
@@ -83,7 +87,9 @@ def _row(what: str, k: int, row: Any, n: int) -> Row:
         raise MergeError(f"{what}: row {k} has {len(numbers)} coefficients for {n} checkpoints")
     for i, number in enumerate(numbers):
         if not math.isfinite(number):
-            raise MergeError(f"{what}: coefficient {i} of row {k} is {number}; expected a finite number")
+            raise MergeError(
+                f"{what}: coefficient {i} of row {k} is {number}; expected a finite number"
+            )
     return numbers
 
 
@@ -93,7 +99,9 @@ def parse_lambda(lambda_: Any, coefficients: Coefficients) -> tuple[Coefficients
     try:
         numbers = tuple(float(x) for x in value) if isinstance(value, Sequence) else (float(value),)
     except (TypeError, ValueError) as error:
-        raise MergeError(f"lambda_ is {lambda_!r}; expected a number, or one for each model") from error
+        raise MergeError(
+            f"lambda_ is {lambda_!r}; expected a number, or one for each model"
+        ) from error
     if not all(map(math.isfinite, numbers)):
         raise MergeError(f"lambda_ is {lambda_!r}; expected finite numbers")
     if not isinstance(value, Sequence):

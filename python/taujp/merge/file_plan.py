@@ -19,7 +19,9 @@ from .output_layout import OutputFile, OutputLayout
 from .prepare import Merge
 from .recipe import coin_key
 
-Place = tuple[int, int, int, int]  # number of the file (-1: in memory), offset, bytes of an element, dtype
+Place = tuple[
+    int, int, int, int
+]  # number of the file (-1: in memory), offset, bytes of an element, dtype
 _FORMATS = {"F32": (4, 0), "F16": (2, 1), "BF16": (2, 2)}
 _BYTES = (1, 0)
 
@@ -35,6 +37,11 @@ class Work(NamedTuple):
     targets: tuple[Place, ...]
     keys: tuple[int, ...]
 
+    @property
+    def bytes_read(self) -> int:
+        """What is read of all the sources."""
+        return sum(self.size * width for _, _, width, _ in self.sources)
+
 
 @dataclass(frozen=True)
 class FilePlan:
@@ -47,6 +54,11 @@ class FilePlan:
     threads: int
     digest: str
     kept: tuple[Any, ...]  # tensors in memory, which must outlive the job
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Whatever is read: the base, if there is one, then the others."""
+        return (*([self.merge.base] if self.merge.base else []), *self.merge.checkpoints)
 
     def job(self, content: Path, numbers: Collection[int]) -> Any:
         """The engine's plan for these of the works, written below `content`."""
@@ -98,7 +110,7 @@ def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None
         )
     donor = merge.donor
     checkpoints = [*([merge.base] if merge.base else []), *merge.checkpoints]
-    reader = _Sources([*checkpoints, donor])
+    reader = _Sources(checkpoints)
     groups = dict(zip(merge.names, merge.groups, strict=True))
     works = []
     for first, names in _by_storage(merge).items():
@@ -106,10 +118,12 @@ def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None
         targets = _targets(layout, names, merge.dtype_of(first) if first in groups else None)
         if first in groups:
             sources = tuple(reader.numbers(i, c.entries[first]) for i, c in enumerate(checkpoints))
-            works.append(Work(names, False, size, groups[first], sources, targets, _keys(merge, first)))
+            works.append(
+                Work(names, False, size, groups[first], sources, targets, _keys(merge, first))
+            )
         else:
             entry = donor.entries[first]
-            source = reader.bytes(len(checkpoints), entry)
+            source = reader.bytes(0, entry)  # the donor is the base, or else the first
             works.append(Work(names, True, entry.nbytes, 0, (source,), targets, ()))
     works.sort(key=lambda work: work.targets[0])
     return FilePlan(
@@ -135,7 +149,9 @@ def _by_storage(merge: Merge) -> dict[str, tuple[str, ...]]:
 
 def _targets(layout: OutputLayout, names: tuple[str, ...], dtype: str | None) -> tuple[Place, ...]:
     width, number = _FORMATS[dtype] if dtype else _BYTES
-    return tuple((file, offset, width, number) for name in names for file, offset in layout.places[name])
+    return tuple(
+        (file, offset, width, number) for name in names for file, offset in layout.places[name]
+    )
 
 
 def _keys(merge: Merge, name: str) -> tuple[int, ...]:
@@ -174,7 +190,14 @@ class _Sources:
 
 def _digest(merge: Merge, works: list[Work], reader: _Sources, layout: OutputLayout) -> str:
     digest = hashlib.sha256()
-    described = (merge.recipe, merge.coefficients, merge.lambdas, merge.rounding, reader.files, works)
+    described = (
+        merge.recipe,
+        merge.coefficients,
+        merge.lambdas,
+        merge.rounding,
+        reader.files,
+        works,
+    )
     digest.update(repr(described).encode())
     for output in layout.files:
         digest.update(output.path.encode() + b"\0" + output.header)

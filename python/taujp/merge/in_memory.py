@@ -27,12 +27,23 @@ def merge_in_memory(merge: Merge) -> list[StateDict]:
     sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
     bases = [_on(device, merge.base, name) for name in names] if merge.base else []
     results = [
-        [torch.empty(merge.donor.entries[name].shape, dtype=torch_dtype(merge.dtype_of(name)), device=device) for name in names]
+        [
+            torch.empty(
+                merge.donor.entries[name].shape,
+                dtype=torch_dtype(merge.dtype_of(name)),
+                device=device,
+            )
+            for name in names
+        ]
         for _ in merge.lambdas
     ]
-    faults = call_kernel(merge, names, sources, bases, [r for row in zip(*results, strict=True) for r in row])
+    faults = call_kernel(
+        merge, names, sources, bases, [r for row in zip(*results, strict=True) for r in row]
+    )
     if not merge.allow_nonfinite:
-        report_nonfinite(merge, [name for name, fault in zip(names, faults.tolist(), strict=True) if fault])
+        report_nonfinite(
+            merge, [name for name, fault in zip(names, faults.tolist(), strict=True) if fault]
+        )
     return [_state_dict(merge, device, dict(zip(names, row, strict=True))) for row in results]
 
 
@@ -51,7 +62,9 @@ def call_kernel(
     """
     taujp_ext.load()
     n, recipe = len(merge.checkpoints), merge.recipe
-    keys = [coin_key(recipe.seed, i, name) for name in names for i in range(n)] if recipe.draws else []
+    keys = (
+        [coin_key(recipe.seed, i, name) for name in names for i in range(n)] if recipe.draws else []
+    )
     return torch.ops.taujp.merge_(
         sources,
         bases,
@@ -92,7 +105,11 @@ def device_of(checkpoints: Sequence[Checkpoint]) -> torch.device:
 def _untied(merge: Merge) -> tuple[str, ...]:
     """The names to compute: of tied ones the first."""
     ties = merge.donor.ties
-    return tuple(name for name in merge.names if ties.get(name, name) not in merge.names or ties.get(name, name) == name)
+    return tuple(
+        name
+        for name in merge.names
+        if ties.get(name, name) not in merge.names or ties.get(name, name) == name
+    )
 
 
 def _on(device: torch.device, checkpoint: Checkpoint, name: str) -> torch.Tensor:

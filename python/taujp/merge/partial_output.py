@@ -43,7 +43,10 @@ class PartialOutput:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         os.close(self._lock)
 
@@ -60,8 +63,16 @@ class PartialOutput:
         _flush(self.target.parent)
         self.discard()
 
+    def clear(self) -> None:
+        """Begin anew: remove what an earlier run left."""
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
     def discard(self) -> None:
-        """Remove everything but the finished output."""
+        """Remove what is unfinished, and the folder with it."""
         shutil.rmtree(self.folder)
 
 
@@ -78,7 +89,9 @@ def check_target(
         )
     for path in map(Path, inputs):
         if path.resolve().is_relative_to(target.resolve()):
-            raise MergeError(f"merge: the output {str(target)!r} holds the input {str(path)!r}; choose another name")
+            raise MergeError(
+                f"merge: the output {str(target)!r} holds the input {str(path)!r}; choose another name"
+            )
     foreign = sorted(_files_in(target) - set(writes))
     if foreign:
         raise MergeError(

@@ -68,7 +68,9 @@ def prepare(
 ) -> Merge:
     """Open and check the checkpoints, their agreement, the coefficients and the options."""
     checkpoints = _opened(ckpts, rename)
-    theta0 = None if base is None else open_checkpoint(base, label=_label("base", base), rename=rename)
+    theta0 = (
+        None if base is None else open_checkpoint(base, label=_label("base", base), rename=rename)
+    )
     chosen = find_method(method, has_base=theta0 is not None)
     recipe = chosen.recipe(len(checkpoints), options)
     coefficients, lambdas = parse_lambda(lambda_, parse_coefficients(coefs, len(checkpoints)))
@@ -93,7 +95,9 @@ def prepare(
 
 def _opened(ckpts: Iterable[Any], rename: Mapping[str, str] | None) -> tuple[Checkpoint, ...]:
     if isinstance(ckpts, str | Mapping) or not isinstance(ckpts, Iterable):
-        raise MergeError(f"ckpts is one {type(ckpts).__name__}; expected a list of checkpoints: [{ckpts!r:.60}]")
+        raise MergeError(
+            f"ckpts is one {type(ckpts).__name__}; expected a list of checkpoints: [{ckpts!r:.60}]"
+        )
     opened = tuple(
         open_checkpoint(source, label=_label(f"checkpoint {i}", source), rename=rename)
         for i, source in enumerate(ckpts)
@@ -104,7 +108,11 @@ def _opened(ckpts: Iterable[Any], rename: Mapping[str, str] | None) -> tuple[Che
 
 
 def _label(position: str, source: Any) -> str | None:
-    return f"{position} ({str(source)!r})" if isinstance(source, str) or hasattr(source, "__fspath__") else position
+    return (
+        f"{position} ({str(source)!r})"
+        if isinstance(source, str) or hasattr(source, "__fspath__")
+        else position
+    )
 
 
 def _agreed_names(
@@ -116,8 +124,12 @@ def _agreed_names(
         wanted = [name for name in donor.entries if name.startswith(prefix)]
         if not wanted:
             known = ", ".join(sorted({name.split(".")[0] for name in donor.entries})[:10])
-            raise MergeError(f"prefix {prefix!r} is the beginning of no name of {donor.label}; they begin with {known}")
-    agreement = check_agreement(base, checkpoints, names=wanted, missing=_known("missing", missing, ("error", "ignore")))
+            raise MergeError(
+                f"prefix {prefix!r} is the beginning of no name of {donor.label}; they begin with {known}"
+            )
+    agreement = check_agreement(
+        base, checkpoints, names=wanted, missing=_known("missing", missing, ("error", "ignore"))
+    )
     check_integer_buffers(donor, checkpoints, agreement.integers)
     return agreement.names
 

@@ -45,7 +45,9 @@ def provenance(merge: Merge, result: int, sha256: Sha256 | None) -> str:
     described = [_input(c, mark(i), sha256) for i, c in enumerate(inputs)]
     tables = {
         pattern: list(table[result])
-        for pattern, table in zip(merge.coefficients.patterns, merge.coefficients.tables, strict=True)
+        for pattern, table in zip(
+            merge.coefficients.patterns, merge.coefficients.tables, strict=True
+        )
     }
     return json.dumps(
         {
@@ -61,7 +63,9 @@ def provenance(merge: Merge, result: int, sha256: Sha256 | None) -> str:
 
 def _input(checkpoint: Checkpoint, fingerprint: str, sha256: Sha256 | None) -> dict[str, Any]:
     # names without folders: where the author keeps them is nobody's business
-    name = os.path.basename(checkpoint.folder or (checkpoint.files[0].path if checkpoint.files else ""))
+    name = os.path.basename(
+        checkpoint.folder or (checkpoint.files[0].path if checkpoint.files else "")
+    )
     entry: dict[str, Any] = {
         "name": name or "in memory",
         "bytes": sum(entry.nbytes for entry in checkpoint.entries.values()),

@@ -35,12 +35,20 @@ class Recipe:
         return self.sparsifier == "random"
 
 
-def one_each(option: str, value: float | list[float] | tuple[float, ...], n: int) -> tuple[float, ...]:
+def one_each(
+    option: str, value: float | list[float] | tuple[float, ...], n: int
+) -> tuple[float, ...]:
     """A share in [0, 1] for each of n checkpoints, from one number or a list of n."""
     try:
-        shares = tuple(float(v) for v in value) if isinstance(value, list | tuple) else (float(value),) * n
+        shares = (
+            tuple(float(v) for v in value)
+            if isinstance(value, list | tuple)
+            else (float(value),) * n
+        )
     except (TypeError, ValueError) as error:
-        raise MergeError(f"{option} is {value!r}; expected a number in [0, 1] or a list of {n}") from error
+        raise MergeError(
+            f"{option} is {value!r}; expected a number in [0, 1] or a list of {n}"
+        ) from error
     if len(shares) != n:
         raise MergeError(f"{option} has {len(shares)} values for {n} checkpoints; give one, or {n}")
     if not all(0.0 <= share <= 1.0 for share in shares):

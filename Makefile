@@ -1,0 +1,44 @@
+# `make demo` and `make test` work in a fresh clone: each makes its own environment in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TEST_ARGS ?=
+
+.PHONY: install demo test bench lint format clean
+
+install: $(VENV)/.installed
+
+# torch and torchvision together: torchvision's wheel loads only beside the torch it was built for.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch torchvision
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml setup.py $(shell find csrc taujp_ext python -type f -not -name '*.pyc' 2>/dev/null)
+	$(BIN)/python -m pip install --quiet ".[clip,transformers,test,lint]"
+	$(BIN)/python -m pip install --quiet --no-deps animal_mnist==0.4
+	touch $@
+
+demo: install
+	cd examples && ../$(BIN)/python demo.py
+
+test: install lint
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: install
+	$(BIN)/ruff check python taujp_ext build_backend tests benchmarks examples scripts setup.py
+	$(BIN)/ruff format --check python taujp_ext build_backend tests benchmarks examples scripts setup.py
+	$(BIN)/mypy python/taujp taujp_ext
+	$(BIN)/clang-format --dry-run --Werror $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
+format: install
+	$(BIN)/ruff check --fix python taujp_ext build_backend tests benchmarks examples scripts setup.py
+	$(BIN)/ruff format python taujp_ext build_backend tests benchmarks examples scripts setup.py
+	$(BIN)/clang-format -i $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
+bench: install
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf build .venv *.egg-info demo-output

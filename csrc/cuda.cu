@@ -1,0 +1,77 @@
+// taujp_ext._cuda: the CUDA kernels of the operations that csrc/cpu.cpp declares.
+// Never run on the machine it was written on; what a thread computes is tested on the host.
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/csrc/stable/accelerator.h>
+
+#include "cuda/merge.h"
+
+namespace taujp {
+namespace ops {
+
+cudaStream_t current_stream(const Tensor& like) {
+  void* stream = nullptr;
+  STD_TORCH_CHECK(
+      aoti_torch_get_current_cuda_stream(like.get_device_index(), &stream) == AOTI_TORCH_SUCCESS,
+      "taujp: no CUDA stream");
+  return static_cast<cudaStream_t>(stream);
+}
+
+Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
+                  std::vector<Tensor> results, Tensor coefs, Tensor groups, Tensor keys,
+                  std::vector<double> lambdas, std::vector<double> density,
+                  std::vector<double> skip, std::string fold, std::string sparsifier,
+                  std::string rescale, std::string rounding, bool normalize, bool keep_one,
+                  bool deltas, bool over_model, int64_t) {
+  const Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
+                                    normalize, keep_one, deltas);
+  const Batch host = make_batch(recipe, sources, bases, results, coefs, groups, keys);
+  const Tensor& like = sources[0];
+  const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
+  cudaStream_t stream = current_stream(like);
+  const DeviceBatch batch = send_batch(recipe, host.parameters, like, stream);
+  Tensor faults = torch::stable::new_zeros(like, {batch.parameters}, ScalarType::Char);
+  if (batch.tiles.empty()) return faults;
+  if (recipe.sparsifier == Sparsifier::magnitude)
+    find_windows(recipe, host.parameters, batch, over_model, like, stream);
+  if (recipe.rescale == Rescale::l1) rescale_by_l1(host.parameters, batch, like, stream);
+  LaunchMerge launch{batch, static_cast<int8_t*>(faults.mutable_data_ptr()), stream};
+  with_formula(recipe.fold, recipe.rounding, launch);
+  check_launch("merging");
+  return faults;
+}
+
+Tensor products_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs,
+                     bool deltas, int64_t left, int64_t) {
+  const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
+  const Recipe recipe =
+      make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false, false, deltas);
+  const int64_t count = sources.size() / recipe.checkpoints;
+  Tensor groups = torch::stable::empty({count}, ScalarType::Long);
+  std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));
+  const Tensor none = torch::stable::empty({0}, ScalarType::Long);
+  const Batch host = make_batch(recipe, sources, bases, {}, coefs, groups, none);
+  const Tensor& like = sources[0];
+  const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
+  cudaStream_t stream = current_stream(like);
+  const DeviceBatch batch = send_batch(recipe, host.parameters, like, stream);
+  const int cells = static_cast<int>(left) * recipe.results;
+  Tensor sums = torch::stable::new_zeros(like, {left, recipe.results}, ScalarType::Double);
+  if (batch.tiles.empty()) return sums;
+  const Tensor parts = zeros(like, batch.tiles.size() * cells * sizeof(double));
+  auto* part_data = static_cast<double*>(parts.mutable_data_ptr());
+  products_kernel<<<static_cast<unsigned>(batch.tiles.size()), kThreads, 0, stream>>>(
+      batch.runs, batch.device_tiles, static_cast<int>(left), part_data);
+  add_parts_kernel<<<blocks_for(cells), kThreads, 0, stream>>>(
+      part_data, static_cast<int64_t>(batch.tiles.size()), cells,
+      static_cast<double*>(sums.mutable_data_ptr()));
+  check_launch("dot products");
+  return sums;
+}
+
+}  // namespace ops
+}  // namespace taujp
+
+STABLE_TORCH_LIBRARY_IMPL(taujp, CUDA, m) {
+  m.impl("merge_", TORCH_BOX(&taujp::ops::merge_cuda));
+  m.impl("products", TORCH_BOX(&taujp::ops::products_cuda));
+}

@@ -1,0 +1,137 @@
+// taujp_ext._stream: the file engine for Python. Paths and numbers go in, fingerprints come out; it
+// links no torch and holds no Python object while its threads work.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "core/names.h"
+#include "core/recipe.h"
+#include "stream/check_plan.h"
+#include "stream/fingerprint.h"
+#include "stream/job.h"
+#include "stream/nonfinite.h"
+#include "stream/plan.h"
+#include "stream/renaming.h"
+
+namespace py = pybind11;
+
+namespace taujp::stream {
+
+using PlaceTuple = std::tuple<int32_t, int64_t, int32_t, int32_t>;  // file, offset, width, dtype
+
+static std::vector<Place> places_of(const std::vector<PlaceTuple>& tuples) {
+  std::vector<Place> places;
+  for (const auto& [file, offset, width, dtype] : tuples)
+    places.push_back({file, offset, width, static_cast<Dtype>(dtype)});
+  return places;
+}
+
+static Item make_item(bool copy, int64_t size, int32_t coefs,
+                      const std::vector<PlaceTuple>& sources,
+                      const std::vector<PlaceTuple>& targets, std::vector<uint64_t> keys) {
+  return {copy, size, coefs, places_of(sources), places_of(targets), std::move(keys)};
+}
+
+static Recipe make_recipe(const std::string& fold, const std::string& sparsifier,
+                          const std::string& rescale, const std::string& rounding, bool normalize,
+                          bool keep_one, std::vector<double> density, std::vector<double> skip,
+                          std::vector<float> lambdas) {
+  Recipe recipe;
+  recipe.fold = fold_named(fold);
+  recipe.sparsifier = sparsifier_named(sparsifier);
+  recipe.rescale = rescale_named(rescale);
+  recipe.rounding = rounding_named(rounding);
+  recipe.normalize = normalize;
+  recipe.keep_one = keep_one;
+  recipe.checkpoints = static_cast<int>(density.size());
+  recipe.results = static_cast<int>(lambdas.size());
+  recipe.density = std::move(density);
+  recipe.skip = std::move(skip);
+  recipe.lambda = std::move(lambdas);
+  return recipe;
+}
+
+static std::unique_ptr<Job> start(Plan plan) {
+  check_plan(plan);
+  const py::gil_scoped_release free;
+  return std::make_unique<Job>(std::move(plan));
+}
+
+static void reserve(const std::string& path, int64_t bytes) {
+  const py::gil_scoped_release free;
+  File(path, O_WRONLY | O_CREAT).reserve(bytes);
+}
+
+static void raise_os_error(std::exception_ptr thrown) {
+  try {
+    if (thrown) std::rethrow_exception(thrown);
+  } catch (const FileError& error) {
+    // OSError picks the subclass (PermissionError, ...) by the number
+    const py::object made =
+        py::reinterpret_borrow<py::object>(PyExc_OSError)(error.number, error.what());
+    PyErr_SetObject(py::type::of(made).ptr(), made.ptr());
+  }
+}
+
+static void bind_plan(py::module_& m) {
+  py::class_<Recipe>(m, "Recipe")
+      .def(py::init<>())  // of a job that only copies
+      .def(py::init(&make_recipe), py::kw_only(), py::arg("fold"), py::arg("sparsifier"),
+           py::arg("rescale"), py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
+           py::arg("density"), py::arg("skip"), py::arg("lambdas"));
+  py::class_<InputFile>(m, "InputFile").def(py::init([](std::string path, int64_t size, int64_t t) {
+    return InputFile{std::move(path), size, t};
+  }));
+  py::class_<Item>(m, "Item").def(py::init(&make_item), py::kw_only(), py::arg("copy"),
+                                  py::arg("size"), py::arg("coefs"), py::arg("sources"),
+                                  py::arg("targets"), py::arg("keys"));
+  py::class_<Plan>(m, "Plan")
+      .def(py::init<>())
+      .def_readwrite("recipe", &Plan::recipe)
+      .def_readwrite("has_base", &Plan::has_base)
+      .def_readwrite("inputs", &Plan::inputs)
+      .def_readwrite("outputs", &Plan::outputs)
+      .def_readwrite("coefs", &Plan::coefs)
+      .def_readwrite("items", &Plan::items)
+      .def_readwrite("threads", &Plan::threads);
+}
+
+PYBIND11_MODULE(_stream, m) {
+  py::register_exception<InputChanged>(m, "InputChanged", PyExc_RuntimeError);
+  py::register_exception_translator(&raise_os_error);
+  bind_plan(m);
+  py::class_<Finished>(m, "Finished")
+      .def_readonly("item", &Finished::item)
+      .def_readonly("fingerprints", &Finished::fingerprints)
+      .def_readonly("nonfinite", &Finished::nonfinite);
+  py::class_<Job>(m, "Job")
+      .def(py::init(&start), py::arg("plan"))
+      .def("wait", &Job::wait, py::arg("seconds"), py::call_guard<py::gil_scoped_release>())
+      .def("stop", &Job::stop, py::call_guard<py::gil_scoped_release>())
+      .def("take_finished", &Job::take_finished)
+      .def_property_readonly("bytes_done", &Job::bytes_done)
+      .def_property_readonly("bytes_total", &Job::bytes_total);
+  m.def("memory_bytes", &memory_bytes, py::arg("plan"), "What a job takes for its buffers.");
+  m.def("reserve", &reserve, py::arg("path"), py::arg("bytes"),
+        "Makes the file, with that many bytes of the disk taken.");
+  m.def("first_nonfinite", &first_nonfinite, py::arg("path"), py::arg("offset"), py::arg("dtype"),
+        py::arg("elements"), py::call_guard<py::gil_scoped_release>(),
+        "The index of the first NaN or infinity, or -1; an empty path: offset is an address.");
+  m.def("exchange", &exchange, py::arg("one"), py::arg("other"),
+        "Swaps two paths in one step; False where the file system cannot.");
+  m.def("rename_onto_nothing", &rename_onto_nothing, py::arg("path"), py::arg("to"),
+        "Renames; fails where something is there.");
+  m.def("fingerprint", [](const py::bytes& data) {
+    const std::string_view bytes = data;
+    return fingerprint_seal(fingerprint_part(bytes.data(), bytes.size(), 0), bytes.size());
+  });
+}
+
+}  // namespace taujp::stream

@@ -1,0 +1,7 @@
+"""`python -m taujp`."""
+
+import sys
+
+from taujp.cli import main
+
+sys.exit(main())

@@ -1,0 +1,30 @@
+"""Checkpoints: open any of the usual kinds, check that they agree, lay out what is to be written.
+
+Nothing here imports torch before a tensor is asked for.
+"""
+
+from .agreement import Agreement, check_agreement
+from .companions import companions
+from .entries import Checkpoint, CheckpointError, Entry, SourceFile, unchanged
+from .integer_buffers import check_integer_buffers
+from .layout import Layout, LayoutFile, layout_like
+from .opening import open_checkpoint
+from .tensors import tensor_of, to_state_dict
+
+__all__ = [
+    "Agreement",
+    "Checkpoint",
+    "CheckpointError",
+    "Entry",
+    "Layout",
+    "LayoutFile",
+    "SourceFile",
+    "check_agreement",
+    "check_integer_buffers",
+    "companions",
+    "layout_like",
+    "open_checkpoint",
+    "tensor_of",
+    "to_state_dict",
+    "unchanged",
+]

@@ -1,0 +1,49 @@
+"""The command `taujp`: merge files, list the methods, say what is installed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import taujp
+from taujp.commands import info, merge, methods
+
+COMMANDS: dict[
+    str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
+] = {
+    "merge": ("merge checkpoints from files to files", merge.add_arguments, merge.run),
+    "methods": ("list the merge methods and their options", methods.add_arguments, methods.run),
+    "info": ("print versions, modules and hardware", info.add_arguments, info.run),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="taujp", description="Task arithmetic on fine-tuned models."
+    )
+    root.add_argument("--version", action="version", version=f"taujp {taujp.__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (summary, add_arguments, run) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        add_arguments(command)
+        command.set_defaults(run=run)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command: 0 on success, 1 with one clear error, 130 when interrupted."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt as interrupt:
+        print(f"taujp {arguments.command}: {str(interrupt) or 'stopped'}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError) as error:
+        print(f"taujp {arguments.command}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

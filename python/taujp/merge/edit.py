@@ -1,0 +1,166 @@
+"""Editing a live model: theta0 + sum_i c_i tau_i, written into its parameters in one launch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+import taujp_ext
+from taujp.checkpoint import CheckpointError, open_checkpoint, tensor_of
+
+from .combine import sources_of
+from .errors import MergeError
+from .task_vector import TaskVector, agreed_names
+
+
+def edit(model: torch.nn.Module, base: Any, task_vectors: Sequence[TaskVector]) -> Editor:
+    """Sweep or learn coefficients on a live model without reloading anything.
+
+    `e = taujp.edit(model, base, [a, b])` holds theta0 and the checkpoints under the task vectors on
+    the model's device; `e([0.3, 0.4])` writes theta0 + 0.3 a + 0.4 b into the live parameters;
+    `e.call(coefs, *inputs)` runs the model there and is differentiable in `coefs`; `e.restore()`
+    puts back what was there before.
+
+    Raises: CheckpointError where the vectors' names or shapes are not the model's; MergeError for
+    coefficients of the wrong number.
+    """
+    return Editor(model, base, task_vectors)
+
+
+class Editor:
+    """Made by `taujp.edit`. Parameters that no vector changes stay as they are."""
+
+    def __init__(
+        self, model: torch.nn.Module, base: Any, task_vectors: Sequence[TaskVector]
+    ) -> None:
+        taujp_ext.load()
+        if not task_vectors:
+            raise MergeError("edit: no task vectors; expected at least one")
+        self.model = model
+        checkpoints, rows = sources_of(task_vectors)
+        self._rows = torch.tensor(rows, dtype=torch.float64)  # [vectors, checkpoints]
+        self._deltas = any(term.delta for vector in task_vectors for term in vector.terms)
+        theta0 = open_checkpoint(base, label="base")
+        self.names = agreed_names([theta0, *checkpoints]) if checkpoints else ()
+        self._live = _live_tensors(model, self.names, theta0)
+        device = next(iter(self._live.values())).device if self._live else torch.device("cpu")
+
+        def held(checkpoint: Any, name: str) -> torch.Tensor:
+            return tensor_of(checkpoint, name).detach().to(device).contiguous().clone()
+
+        self._bases = [held(theta0, name) for name in self.names]
+        by_checkpoint = [[held(c, name) for name in self.names] for c in checkpoints]
+        self._sources = [tensor for row in zip(*by_checkpoint, strict=True) for tensor in row]
+        self._before = [tensor.detach().clone() for tensor in self._live.values()]
+
+    def __call__(self, coefs: Any) -> None:
+        """Write theta0 + sum_i coefs[i] * task_vectors[i] into the live parameters."""
+        row = self._coefs(coefs)
+        if not self.names:
+            return
+        live = [tensor.detach() for tensor in self._live.values()]
+        results = [
+            tensor if tensor.is_contiguous() else torch.empty_like(tensor).contiguous()
+            for tensor in live
+        ]
+        self._launch(row, results)
+        for tensor, result in zip(live, results, strict=True):
+            if result is not tensor:
+                tensor.copy_(result)
+        torch.autograd.graph.increment_version(list(self._live.values()))
+
+    def call(self, coefs: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """The edited model's output; gradients flow into `coefs` [number of task vectors].
+
+        The gradient of c_i is the dot product of the parameters' gradient with tau_i: one pass.
+        """
+        edited = _Edit.apply(self, coefs)
+        return torch.func.functional_call(
+            self.model, dict(zip(self.names, edited, strict=True)), args, kwargs
+        )
+
+    def restore(self) -> None:
+        """Put back the parameters that the model had when the editor was made."""
+        with torch.no_grad():
+            for tensor, before in zip(self._live.values(), self._before, strict=True):
+                tensor.copy_(before)
+
+    def _coefs(self, coefs: Any) -> torch.Tensor:
+        row = torch.as_tensor(coefs, dtype=torch.float64).detach().cpu().reshape(-1)
+        if row.numel() != len(self._rows):
+            raise MergeError(f"edit: {row.numel()} coefficients for {len(self._rows)} task vectors")
+        if not bool(torch.isfinite(row).all()):
+            raise MergeError(f"edit: coefficients are {row.tolist()}; expected finite numbers")
+        return row
+
+    def _launch(self, row: torch.Tensor, results: list[torch.Tensor]) -> None:
+        weights = (row @ self._rows).to(torch.float32)
+        torch.ops.taujp.merge_(
+            self._sources,
+            self._bases,
+            results,
+            weights.reshape(1, 1, -1),
+            torch.zeros(len(self.names), dtype=torch.int64),
+            torch.zeros(0, dtype=torch.int64),
+            [1.0],
+            [1.0] * weights.numel(),
+            [],
+            "linear",
+            "none",
+            "none",
+            "exact",
+            False,
+            False,
+            self._deltas,
+            False,
+            torch.get_num_threads(),
+        )
+
+    def gradient(self, grads: Sequence[torch.Tensor | None]) -> torch.Tensor:
+        """d loss / d coefs [vectors], float64, from d loss / d parameter for each of `names`."""
+        count = self._rows.shape[1]
+        flat: list[torch.Tensor] = []
+        for p, grad in enumerate(grads):
+            if grad is not None:
+                flat += [grad.contiguous(), *self._sources[p * count : (p + 1) * count]]
+        if not flat:
+            return torch.zeros(len(self._rows), dtype=torch.float64)
+        identity = torch.eye(count + 1).unsqueeze(0)
+        # Sums of products are exact enough in float64 that <g, theta> - <g, theta0> loses nothing.
+        dots = torch.ops.taujp.products(flat, [], identity, True, 1, torch.get_num_threads())
+        return self._rows @ dots[0, 1:].cpu()
+
+
+class _Edit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, editor: Editor, coefs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        editor(coefs)
+        ctx.editor, ctx.like = editor, coefs
+        return tuple(tensor.detach() for tensor in editor._live.values())
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[None, torch.Tensor]:
+        return None, ctx.editor.gradient(grads).to(ctx.like).reshape(ctx.like.shape)
+
+
+def _live_tensors(
+    model: torch.nn.Module, names: Sequence[str], base: Any
+) -> dict[str, torch.Tensor]:
+    """The model's own parameters and buffers under those names."""
+    live = {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
+    wrong = [
+        f"{name!r}: the model has {tuple(live[name].shape) if name in live else 'none'}, the base {base.entries[name].shape}"
+        for name in names
+        if name not in live or tuple(live[name].shape) != base.entries[name].shape
+    ]
+    if wrong:
+        more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+        raise CheckpointError(
+            "edit: the model is not the base's:\n  " + "\n  ".join(wrong[:20]) + more
+        )
+    return {name: live[name] for name in names}
