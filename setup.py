@@ -6,9 +6,8 @@ import os
 import pathlib
 import shutil
 
-from setuptools import Extension, setup
-
 import torch
+from setuptools import Extension, setup
 from torch.utils import cpp_extension
 
 HERE = pathlib.Path(__file__).parent
@@ -19,7 +18,7 @@ HEADERS = sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc").rglob("
 CXX = [
     "-std=c++17",
     "-O3",
-    "-ffp-contract=off",  # a fused multiply-add is written, never invented: the same bits everywhere
+    "-ffp-contract=off",  # a fused multiply-add is written, never invented: same bits
     "-fvisibility=hidden",
     "-Wno-psabi",
     "-Wno-maybe-uninitialized",

@@ -28,7 +28,7 @@ def _missing(name: str) -> ExtensionError:
     folder = pathlib.Path(__file__).parent
     if (folder.parent / "setup.py").exists():
         return ExtensionError(
-            f"taujp_ext.{name} is not in {folder}, which is the source tree: a folder named like an "
+            f"taujp_ext.{name} is not in {folder}, the source tree: a folder named like an "
             f"installed package hides it. Run Python from another folder, or install taujp for "
             f"development with `pip install -e .`."
         )
@@ -45,14 +45,14 @@ def _load_library(name: str) -> None:
         torch.ops.load_library(str(path))
     except OSError as error:
         raise ExtensionError(
-            f"{path} does not load under torch {torch.__version__}: {error}. It needs torch 2.11 or "
-            f"newer of the kind it was built for. {REBUILD}"
+            f"{path} does not load under torch {torch.__version__}: {error}. It needs torch 2.11 "
+            f"or newer of the kind it was built for. {REBUILD}"
         ) from error
 
 
 @functools.cache
 def load() -> None:
-    """Registers torch.ops.taujp: the CPU kernels, and the CUDA ones where torch and the build have them."""
+    """Registers torch.ops.taujp: the CPU kernels, and the CUDA ones where there are any."""
     import torch
 
     _load_library("_cpu")

@@ -47,8 +47,10 @@ struct WeightedElection {
   TAUJP_INLINE void start() { sides.start(); }
 
   TAUJP_INLINE void take(Number tau, Number weight) {
-    sides.vote = Steps::add_product(sides.vote, tau, weight);
-    sides.template add<Steps>(Steps::product(tau, weight), tau, weight);
+    // The rounded product, not a fused one: +v and -v then cancel to a tie exactly.
+    const Number ballot = Steps::product(tau, weight);
+    sides.vote = sides.vote + ballot;
+    sides.template add<Steps>(ballot, tau, weight);
   }
 
   TAUJP_INLINE Number total() const { return sides.template elected<Steps>(); }

@@ -22,18 +22,22 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 
-if TYPE_CHECKING:
-    from taujp.checkpoint import CheckpointError, open_checkpoint
-    from taujp.merge.edit import edit
-    from taujp.merge.errors import MergeError
-    from taujp.merge.merge_many import merge_many
-    from taujp.merge.method import methods
-    from taujp.merge.task_vector import TaskVector, cosine_matrix
+if TYPE_CHECKING:  # for editors and type checkers
+    from taujp.checkpoint import CheckpointError as CheckpointError
+    from taujp.checkpoint import open_checkpoint as open_checkpoint
+    from taujp.merge.edit import edit as edit
+    from taujp.merge.errors import MergeError as MergeError
+    from taujp.merge.merge_many import merge_many as merge_many
+    from taujp.merge.method import methods as methods
+    from taujp.merge.task_vector import TaskVector as TaskVector
+    from taujp.merge.task_vector import cosine_matrix as cosine_matrix
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'taujp' has no attribute {name!r}; it has {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'taujp' has no attribute {name!r}; it has {', '.join(__all__)}"
+        )
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

@@ -40,7 +40,7 @@ class Inert(NamedTuple):
     arguments: tuple[Any, ...] = ()
 
 
-class StateDict(dict):  # type: ignore[type-arg]
+class StateDict(dict[str, Any]):
     """An OrderedDict of the file; attributes such as `_metadata` are left out."""
 
     __slots__ = ()
@@ -119,17 +119,19 @@ _INERT = (
     "collections.Counter",
 )
 
+_KNOWN = {*_BUILDERS, *_STORAGES, *_UNTYPED, *_INERT, _TENSOR.name, _PARAMETER.name}
 
-class _Reader(pickle.Unpickler):
+
+# The unpickler in Python: the one in C gives a file with one large memo index all of the memory.
+class _Reader(pickle._Unpickler):
     def __init__(self, data: bytes, path: str) -> None:
         super().__init__(io.BytesIO(data), encoding="utf-8")
         self._path = path
 
     def find_class(self, module: str, name: str) -> Global:
         found = Global(f"{module}.{name}")
-        known = (*_BUILDERS, *_STORAGES, *_UNTYPED, *_INERT, _TENSOR.name, _PARAMETER.name)
         is_dtype = module == "torch" and from_torch_name(name) is not None
-        if found.name not in known and not is_dtype:
+        if found.name not in _KNOWN and not is_dtype:
             _refuse(self._path, found.name)
         return found
 

@@ -70,4 +70,5 @@ def _cuda() -> str:
     if taujp_ext.library("_cuda") is None:
         return "not built: install nvcc (CUDA toolkit) and run `pip install .` again"
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return f"loaded, built for {torch.ops.taujp.cuda_architectures()}; {', '.join(devices) or 'no GPU here'}"
+    here = ", ".join(devices) or "no GPU here"
+    return f"loaded, built for {torch.ops.taujp.cuda_architectures()}; {here}"

@@ -52,7 +52,7 @@ class Coefficients:
 
 
 def parse_coefficients(coefs: Any, checkpoints: int) -> Coefficients:
-    """Coefficients from numbers, lists, arrays, tensors, or a mapping of patterns to any of them."""
+    """From numbers, lists, arrays, tensors, or a mapping of patterns to any of them."""
     if isinstance(coefs, Mapping):
         if not coefs:
             raise MergeError(

@@ -1,4 +1,4 @@
-"""What a lazy task vector stands for: applied to a base, written down, or multiplied with others."""
+"""What a lazy task vector stands for: applied to a base, written down, multiplied with others."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from taujp.checkpoint import CheckpointError, open_checkpoint, tensor_of
 
 from .combine import sources_of
 from .errors import MergeError
-from .task_vector import TaskVector, agreed_names
+from .task_vector import TaskVector, agreed_names, same_checkpoint
 
 
 def edit(model: torch.nn.Module, base: Any, task_vectors: Sequence[TaskVector]) -> Editor:
@@ -45,13 +45,17 @@ class Editor:
         theta0 = open_checkpoint(base, label="base")
         self.names = agreed_names([theta0, *checkpoints]) if checkpoints else ()
         self._live = _live_tensors(model, self.names, theta0)
+        self._parameters = dict(model.named_parameters(remove_duplicate=False)).keys()
         device = next(iter(self._live.values())).device if self._live else torch.device("cpu")
 
         def held(checkpoint: Any, name: str) -> torch.Tensor:
             return tensor_of(checkpoint, name).detach().to(device).contiguous().clone()
 
         self._bases = [held(theta0, name) for name in self.names]
-        by_checkpoint = [[held(c, name) for name in self.names] for c in checkpoints]
+        by_checkpoint = [
+            self._bases if same_checkpoint(c, theta0) else [held(c, name) for name in self.names]
+            for c in checkpoints
+        ]
         self._sources = [tensor for row in zip(*by_checkpoint, strict=True) for tensor in row]
         self._before = [tensor.detach().clone() for tensor in self._live.values()]
 
@@ -76,10 +80,10 @@ class Editor:
 
         The gradient of c_i is the dot product of the parameters' gradient with tau_i: one pass.
         """
-        edited = _Edit.apply(self, coefs)
-        return torch.func.functional_call(
-            self.model, dict(zip(self.names, edited, strict=True)), args, kwargs
-        )
+        edited = dict(zip(self.names, _Edit.apply(self, coefs), strict=True))
+        # Buffers are edited in place and carry no gradient, as everywhere in torch.
+        parameters = {name: t for name, t in edited.items() if name in self._parameters}
+        return torch.func.functional_call(self.model, parameters, args, kwargs)
 
     def restore(self) -> None:
         """Put back the parameters that the model had when the editor was made."""
@@ -153,10 +157,14 @@ def _live_tensors(
         **dict(model.named_parameters(remove_duplicate=False)),
         **dict(model.named_buffers(remove_duplicate=False)),
     }
+
+    def shape_of(name: str) -> tuple[int, ...] | None:
+        return tuple(live[name].shape) if name in live else None
+
     wrong = [
-        f"{name!r}: the model has {tuple(live[name].shape) if name in live else 'none'}, the base {base.entries[name].shape}"
+        f"{name!r}: the model has {shape_of(name)}, the base {base.entries[name].shape}"
         for name in names
-        if name not in live or tuple(live[name].shape) != base.entries[name].shape
+        if shape_of(name) != base.entries[name].shape
     ]
     if wrong:
         more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""

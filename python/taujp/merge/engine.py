@@ -20,16 +20,19 @@ def run(plan: Any, finished: Callable[[Finished], None], tick: Callable[[int], N
     finished: is handed every tensor that is done, even when the run is then broken off.
     tick: is called with the bytes read so far; what it raises breaks the run off, as Ctrl-C does.
     """
-    stream = taujp_ext.stream()
-    job = stream.Job(plan)
+    try:
+        _watch(taujp_ext.stream().Job(plan), finished, tick)
+    except taujp_ext.stream().InputChanged as error:
+        raise CheckpointError(f"merge: {error}") from None
+
+
+def _watch(job: Any, finished: Callable[[Finished], None], tick: Callable[[int], None]) -> None:
     try:
         ended = False
         while not ended:
             ended = job.wait(_TICK)
             finished(_taken(job))
             tick(job.bytes_done)
-    except stream.InputChanged as error:
-        raise CheckpointError(f"merge: {error}") from None
     finally:
         job.stop()
         finished(_taken(job))

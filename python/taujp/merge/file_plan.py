@@ -11,19 +11,13 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import taujp_ext
-from taujp.checkpoint import Checkpoint, Entry, SourceFile
-from taujp.checkpoint.entries import IN_MEMORY
+from taujp.checkpoint import Checkpoint, SourceFile
 
 from .errors import MergeError
+from .file_sources import BYTES, FORMATS, Place, Sources
 from .output_layout import OutputFile, OutputLayout
 from .prepare import Merge
 from .recipe import coin_key
-
-Place = tuple[
-    int, int, int, int
-]  # number of the file (-1: in memory), offset, bytes of an element, dtype
-_FORMATS = {"F32": (4, 0), "F16": (2, 1), "BF16": (2, 2)}
-_BYTES = (1, 0)
 
 
 class Work(NamedTuple):
@@ -105,12 +99,12 @@ def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None
     """Plan a merge whose output has this layout; reads nothing but headers."""
     if merge.recipe.over_model:
         raise MergeError(
-            "trim='model' ranks all parameters of a checkpoint together, which a merge from file to "
-            "file does not; use trim='tensor', or merge in memory (without out=) and save the result"
+            "trim='model' ranks all parameters of a checkpoint together, which a merge from file "
+            "to file does not; use trim='tensor', or merge in memory (without out=) and save that"
         )
     donor = merge.donor
     checkpoints = [*([merge.base] if merge.base else []), *merge.checkpoints]
-    reader = _Sources(checkpoints)
+    reader = Sources(checkpoints)
     groups = dict(zip(merge.names, merge.groups, strict=True))
     works = []
     for first, names in _by_storage(merge).items():
@@ -148,7 +142,7 @@ def _by_storage(merge: Merge) -> dict[str, tuple[str, ...]]:
 
 
 def _targets(layout: OutputLayout, names: tuple[str, ...], dtype: str | None) -> tuple[Place, ...]:
-    width, number = _FORMATS[dtype] if dtype else _BYTES
+    width, number = FORMATS[dtype] if dtype else BYTES
     return tuple(
         (file, offset, width, number) for name in names for file, offset in layout.places[name]
     )
@@ -160,35 +154,7 @@ def _keys(merge: Merge, name: str) -> tuple[int, ...]:
     return tuple(coin_key(merge.recipe.seed, i, name) for i in range(len(merge.checkpoints)))
 
 
-class _Sources:
-    """Numbers the files of several checkpoints, and holds on to what is in memory."""
-
-    def __init__(self, checkpoints: list[Checkpoint]) -> None:
-        self.files: list[SourceFile] = []
-        self.kept: list[Any] = []
-        self._first_file: list[int] = []
-        for checkpoint in checkpoints:
-            self._first_file.append(len(self.files))
-            self.files.extend(checkpoint.files)
-
-    def numbers(self, checkpoint: int, entry: Entry) -> Place:
-        return (*self._start(checkpoint, entry), *_FORMATS[entry.dtype])
-
-    def bytes(self, checkpoint: int, entry: Entry) -> Place:
-        return (*self._start(checkpoint, entry), *_BYTES)
-
-    def _start(self, checkpoint: int, entry: Entry) -> tuple[int, int]:
-        if entry.file != IN_MEMORY:
-            return self._first_file[checkpoint] + entry.file, entry.offset
-        if hasattr(entry.tensor, "data_ptr"):
-            tensor = entry.tensor.detach().cpu().contiguous()
-            self.kept.append(tensor)
-            return IN_MEMORY, tensor.data_ptr()
-        self.kept.append(entry.tensor)
-        return IN_MEMORY, entry.tensor.ctypes.data
-
-
-def _digest(merge: Merge, works: list[Work], reader: _Sources, layout: OutputLayout) -> str:
+def _digest(merge: Merge, works: list[Work], reader: Sources, layout: OutputLayout) -> str:
     digest = hashlib.sha256()
     described = (
         merge.recipe,

@@ -53,8 +53,6 @@ def call_kernel(
     sources: list[torch.Tensor],
     bases: list[torch.Tensor],
     results: list[torch.Tensor],
-    *,
-    deltas: bool = False,
 ) -> torch.Tensor:
     """Run taujp::merge_ over flat lists: sources [P * N], bases [P] or none, results [P * K].
 
@@ -81,7 +79,7 @@ def call_kernel(
         "exact" if merge.rounding == "exact" or not names else merge.dtype_of(names[0]),
         recipe.normalize,
         recipe.keep_one,
-        deltas,
+        merge.deltas,
         recipe.over_model,
         torch.get_num_threads(),
     )
@@ -97,7 +95,8 @@ def device_of(checkpoints: Sequence[Checkpoint]) -> torch.device:
     }
     if len(devices) > 1:
         raise ValueError(
-            f"merge: the checkpoints lie on {', '.join(sorted(map(str, devices)))}; move them to one device"
+            f"merge: the checkpoints lie on {', '.join(sorted(map(str, devices)))}; "
+            f"move them to one device"
         )
     return devices.pop() if devices else torch.device("cpu")
 

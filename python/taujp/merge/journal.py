@@ -1,9 +1,10 @@
 """What of an unfinished merge is done, kept beside it: one line for each finished tensor.
 
-The first line names the merge by a digest of all that determines its result; then come lines of the
-tensor's number, whether an input held NaN or Inf, and the fingerprints of its sources and results. A
-line is only a claim: whoever goes on from it compares the fingerprints with the bytes on disk, so
-nothing has to be flushed in order, and a line cut off by a crash is one tensor to do again.
+The first line names the merge by a digest of all that determines its result; then come lines of
+the tensor's number, whether an input held NaN or Inf, and the fingerprints of its sources and
+results. A line is only a claim: whoever goes on from it compares the fingerprints with the bytes
+on disk, so nothing has to be flushed in order, and a line cut off by a crash is one tensor to do
+again.
 """
 
 from __future__ import annotations

@@ -40,18 +40,20 @@ def merge_many(
           dtype after every step, as a chain of tensor operations);
         rename: {regular expression: replacement} for the names of all checkpoints;
         prefix: merge only the parameters whose names begin so, copy the rest from the donor;
-        missing: "error" (default) lists what any checkpoint lacks; "ignore" copies it from the donor;
+        missing: "error" (default) lists what any checkpoint lacks; "ignore" copies the donor's;
         nonfinite: "error" (default) says where an input holds NaN or Inf; "allow" merges it;
+        deltas: true where `ckpts` are task vectors (TaskVector.save), not models;
+        metadata: strings to write into the files' headers;
         with `out`: overwrite, progress, threads, donor, sha256.
 
-    Returns: a state dict {name: tensor} of the donor's names, order and shapes, or a list of K; with
-      `out` the path, or a list of K.
+    Returns: a state dict {name: tensor} of the donor's names, order and shapes, or a list of K;
+      with `out` the path, or a list of K.
 
     Raises: CheckpointError (a checkpoint is broken, or they disagree: all disagreements at once),
       MergeError (coefficients or options make no sense).
 
     The same bits for any number of threads, any SIMD level, and any device.
-    Plain torch: `{k: base[k] + sum(c * (t[k] - base[k]) for c, t in zip(coefs, ckpts)) for k in base}`.
+    Plain torch: `{k: v + sum(c * (t[k] - v) for c, t in zip(coefs, ckpts)) for k, v in base.items()}`
     """
     if out is not None:
         from .to_files import merge_to_files, split_file_options

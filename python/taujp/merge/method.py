@@ -36,12 +36,12 @@ class Method:
         return (inspect.getdoc(self.build) or "").splitlines()[0]
 
     def recipe(self, checkpoints: int, options: dict[str, Any]) -> Recipe:
-        """The recipe for so many checkpoints; a MergeError names the options that it does not have."""
+        """The recipe for n checkpoints; a MergeError names the options that it does not have."""
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             raise MergeError(
                 f"{self.name}: unknown option {', '.join(map(repr, unknown))}; its options are "
-                f"{', '.join(self.options) or 'none'}, and lambda_, rounding, dtype for every method"
+                f"{', '.join(self.options) or 'none'}, and those of every method"
             )
         try:
             return self.build(checkpoints, **options)

@@ -14,7 +14,7 @@ SHOWN = 20
 
 
 def report_nonfinite(merge: Merge, names: Sequence[str]) -> None:
-    """One CheckpointError that lists the first place in each of those parameters, if there is any."""
+    """One CheckpointError that lists the first place in each of those parameters, if any."""
     lines = [
         line
         for name in names
@@ -39,4 +39,5 @@ def _first_place(checkpoint: Checkpoint, name: str) -> str | None:
     if count == 0:
         return None
     index = int(bad.to(torch.int8).argmax())
-    return f"{checkpoint.label}: {name!r} holds {flat[index].item()} at element {index} ({count} of {flat.numel()})"
+    what = f"{flat[index].item()} at element {index} ({count} of {flat.numel()})"
+    return f"{checkpoint.label}: {name!r} holds {what}"

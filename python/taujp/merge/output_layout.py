@@ -52,14 +52,19 @@ class OutputLayout:
 
 
 def lay_out(
-    merge: Merge, target: Path, *, donor: str | os.PathLike[str] | None, sha256: bool
+    merge: Merge,
+    target: Path,
+    *,
+    donor: str | os.PathLike[str] | None = None,
+    sha256: bool = False,
 ) -> OutputLayout:
     """The layout of `target`: a file if its name says so, else like the donor."""
     results = _result_names(merge, target)
     digests = _all_sha256(merge) if sha256 else None
     files: list[OutputFile] = []
     places: dict[str, list[tuple[int, int]]] = {name: [] for name in merge.donor.entries}
-    indexes, carried = {}, {}
+    indexes: dict[str, str] = {}
+    carried: dict[str, str] = {}
     for k, result in enumerate(results):
         one_file = (result or target.name).endswith(SUFFIX)
         layout = _layout(merge, k, digests, one_file=one_file)

@@ -1,4 +1,4 @@
-"""Where an output grows: a hidden folder beside it, which one process holds, until it is complete."""
+"""Where an output grows until it is complete: a hidden folder beside it, held by one process."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class PartialOutput:
 def check_target(
     target: Path, *, overwrite: bool, writes: Iterable[str], inputs: Iterable[str]
 ) -> None:
-    """Refuse to lose anything: an output that exists, an input, files that are not of this merge."""
+    """Refuse to lose anything: an output that exists, an input, files not of this merge."""
     if not os.path.lexists(target):
         return
     if not overwrite:
@@ -90,7 +90,8 @@ def check_target(
     for path in map(Path, inputs):
         if path.resolve().is_relative_to(target.resolve()):
             raise MergeError(
-                f"merge: the output {str(target)!r} holds the input {str(path)!r}; choose another name"
+                f"merge: the output {str(target)!r} holds the input {str(path)!r}; "
+                f"choose another name"
             )
     foreign = sorted(_files_in(target) - set(writes))
     if foreign:

@@ -34,6 +34,8 @@ class Merge:
     dtype: str | None
     rounding: str
     allow_nonfinite: bool
+    deltas: bool
+    metadata: Mapping[str, str]
     options: Mapping[str, Any]
 
     @property
@@ -64,6 +66,8 @@ def prepare(
     prefix: str | None = None,
     missing: str = "error",
     nonfinite: str = "error",
+    deltas: bool = False,
+    metadata: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Merge:
     """Open and check the checkpoints, their agreement, the coefficients and the options."""
@@ -86,6 +90,8 @@ def prepare(
         dtype=_dtype_name(dtype),
         rounding=_known("rounding", rounding, ROUNDINGS),
         allow_nonfinite=_known("nonfinite", nonfinite, ("error", "allow")) == "allow",
+        deltas=deltas,
+        metadata=dict(metadata or {}),
         options={**options, "lambda_": list(lambdas), "rounding": rounding},
     )
     _check_stepwise(merge)
@@ -125,7 +131,8 @@ def _agreed_names(
         if not wanted:
             known = ", ".join(sorted({name.split(".")[0] for name in donor.entries})[:10])
             raise MergeError(
-                f"prefix {prefix!r} is the beginning of no name of {donor.label}; they begin with {known}"
+                f"prefix {prefix!r} is the beginning of no name of {donor.label}; they begin with "
+                f"{known}"
             )
     agreement = check_agreement(
         base, checkpoints, names=wanted, missing=_known("missing", missing, ("error", "ignore"))

@@ -1,7 +1,7 @@
 """What an output says of where it comes from: the metadata entry "taujp" of its headers.
 
-The fingerprints of the inputs are known only after the merge has read them, but a header precedes its
-data. So the layout is made with marks of the same length, which give way to the fingerprints.
+The fingerprints of the inputs are known only after the merge has read them, but a header precedes
+its data. So the layout is made with marks of the same length, which give way to the fingerprints.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def with_fingerprints(header: bytes, fingerprints: Sequence[str]) -> bytes:
 
 
 def fingerprint_of_checkpoint(tensors: Iterable[tuple[str, int]]) -> str:
-    """16 hex digits from the fingerprints of a checkpoint's merged tensors, by their stored names."""
+    """16 hex digits from a checkpoint's merged tensors: their stored names and fingerprints."""
     text = "".join(f"{name}\0{fingerprint:016x}\n" for name, fingerprint in sorted(tensors))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

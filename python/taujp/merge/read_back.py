@@ -9,11 +9,12 @@ from typing import Any
 import taujp_ext
 
 from .engine import Finished, run
-from .file_plan import FilePlan, Place
+from .file_plan import FilePlan
+from .file_sources import Place
 
 
 def intact(plan: FilePlan, content: Path, written: dict[int, tuple[int, ...]]) -> set[int]:
-    """Of these works, with the fingerprints of their K results, those that are on disk as written."""
+    """Of these works, with the fingerprints of their K results, those still as written."""
     found = _fingerprints(plan, content, written)
     names = {number: len(plan.works[number].names) for number in written}
     return {n for n, fingerprints in written.items() if found[n] == fingerprints * names[n]}

@@ -10,7 +10,7 @@ from .errors import MergeError
 
 @dataclass(frozen=True)
 class Recipe:
-    """tau -> sparsify -> times w -> fold -> divide -> times lambda -> plus theta0, with parts left out.
+    """tau -> sparsify -> times w -> fold -> divide -> times lambda -> plus theta0, parts left out.
 
     `density` and `skip` hold one share for each of the N checkpoints, or none where unused.
     """

@@ -10,7 +10,7 @@ from .errors import MergeError
 
 
 def read_sweep(path: str, checkpoints: Sequence[str]) -> list[list[float]]:
-    """K rows of N coefficients. A first row of names is allowed if it names the checkpoints in order."""
+    """K rows of N coefficients; a first row may name the checkpoints, in order."""
     try:
         with open(path, newline="") as stream:
             rows = [

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import taujp_ext
-from taujp.checkpoint import unchanged
-
-from .engine import Finished, run
-from .errors import MergeError
-from .file_plan import FilePlan, plan_files
-from .journal import Done, Journal, read_journal
-from .nonfinite_files import report_nonfinite
-from .output_layout import OutputLayout, lay_out
+from .file_plan import plan_files
+from .fill_output import Progress, fill
+from .output_layout import lay_out
 from .partial_output import PartialOutput, check_target
 from .prepare import Merge
-from .provenance import fingerprint_of_checkpoint, with_fingerprints
-from .read_back import intact
 
-Progress = Callable[[int, int], None]  # bytes read, bytes to read
 FILE_OPTIONS = ("overwrite", "progress", "threads", "donor", "sha256")
 
 
@@ -53,8 +43,8 @@ def merge_to_files(
       donor: the folder whose config and tokenizer go along; default: the base's, or the first's.
       sha256: record the SHA-256 of every input file as well; reads them a second time.
 
-    The output grows in `.NAME.taujp-partial` beside it. After an error, Ctrl-C or a kill that is all
-    there is; the same call goes on from it. Raises CheckpointError, MergeError, OSError.
+    The output grows in `.NAME.taujp-partial` beside it. After an error, Ctrl-C or a kill that is
+    all there is; the same call goes on from it. Raises CheckpointError, MergeError, OSError.
     """
     target = Path(os.path.abspath(out))
     layout = lay_out(merge, target, donor=donor, sha256=sha256)
@@ -66,117 +56,6 @@ def merge_to_files(
         inputs=[source.path for source in plan.inputs],
     )
     with PartialOutput(target) as partial:
-        _fill(plan, layout, partial, progress)
+        fill(plan, layout, partial, progress)
         partial.publish()
     return [str(target / result) for result in layout.results]
-
-
-def _fill(
-    plan: FilePlan, layout: OutputLayout, partial: PartialOutput, progress: Progress | None
-) -> None:
-    """Everything between an empty partial folder and a complete one."""
-    journal = _open_journal(plan, partial)
-    try:
-        _reserve(plan, partial)
-        _merge(plan, partial.content, journal, progress)
-        for checkpoint in plan.checkpoints:
-            unchanged(checkpoint)
-        _write_headers(plan, layout, partial.content, journal)
-        _verify(plan, partial, journal)
-    except BaseException as error:
-        journal.close()
-        if not journal.done:
-            partial.discard()
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(_interrupted(plan, partial, journal)) from None
-        raise
-    journal.close()
-
-
-def _open_journal(plan: FilePlan, partial: PartialOutput) -> Journal:
-    """The journal of an earlier run of this merge, as far as what it says is true; or a new one."""
-    done = read_journal(partial.journal, plan.digest)
-    if done is None and partial.content.exists():
-        warnings.warn(
-            f"merge: {str(partial.folder)!r} holds an unfinished merge with other inputs or options; "
-            f"it is discarded and this merge begins anew",
-            stacklevel=4,
-        )
-    if not done or not all((partial.content / output.path).exists() for output in plan.outputs):
-        partial.clear()
-        return Journal(partial.journal, plan.digest, {})
-    written = {n: _results(plan, n, d) for n, d in done.items()}
-    kept = intact(plan, partial.content, written)
-    return Journal(partial.journal, plan.digest, {n: done[n] for n in sorted(kept)})
-
-
-def _results(plan: FilePlan, number: int, done: Done) -> tuple[int, ...]:
-    """The fingerprints of what a work wrote: a copy writes its source, K times."""
-    work = plan.works[number]
-    if work.copy:
-        return done.fingerprints * plan.merge.coefficients.results
-    return done.fingerprints[len(work.sources) :]
-
-
-def _reserve(plan: FilePlan, partial: PartialOutput) -> None:
-    for output in plan.outputs:
-        path = partial.content / output.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        taujp_ext.stream().reserve(str(path), output.size)
-
-
-def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress | None) -> None:
-    numbers = [n for n in range(len(plan.works)) if n not in journal.done]
-    before = sum(plan.works[n].bytes_read for n in journal.done)
-    total = sum(work.bytes_read for work in plan.works)
-    faults = [n for n, done in journal.done.items() if done.nonfinite]
-
-    def finished(batch: Finished) -> None:
-        journal.record((numbers[item], done) for item, done in batch)
-        faults.extend(numbers[item] for item, done in batch if done.nonfinite)
-
-    def tick(done: int) -> None:
-        if faults and not plan.merge.allow_nonfinite:
-            report_nonfinite(plan, sorted(faults))
-            faults.clear()
-        if progress is not None:
-            progress(before + done, total)
-
-    tick(0)
-    run(plan.job(content, numbers), finished, tick)
-
-
-def _write_headers(plan: FilePlan, layout: OutputLayout, content: Path, journal: Journal) -> None:
-    fingerprints = [
-        fingerprint_of_checkpoint(
-            (checkpoint.entries[work.names[0]].stored_name, journal.done[n].fingerprints[position])
-            for n, work in enumerate(plan.works)
-            if not work.copy
-        )
-        for position, checkpoint in enumerate(plan.checkpoints)
-    ]
-    for output in plan.outputs:
-        with open(content / output.path, "r+b") as stream:
-            stream.write(with_fingerprints(output.header, fingerprints))
-    layout.write_companions(content)
-
-
-def _verify(plan: FilePlan, partial: PartialOutput, journal: Journal) -> None:
-    written = {n: _results(plan, n, done) for n, done in journal.done.items()}
-    damaged = sorted(written.keys() - intact(plan, partial.content, written))
-    if damaged:
-        names = ", ".join(plan.works[n].names[0] for n in damaged[:10])
-        raise MergeError(
-            f"merge: {len(damaged)} tensors read back otherwise than they were written ({names}); "
-            f"the disk or another program changed {str(partial.content)!r}. Run the same merge "
-            f"again: it writes those once more"
-        )
-
-
-def _interrupted(plan: FilePlan, partial: PartialOutput, journal: Journal) -> str:
-    if not journal.done:
-        return "merge: stopped; nothing was written"
-    return (
-        f"merge: stopped; {len(journal.done)} of {len(plan.works)} tensors are kept in "
-        f"{str(partial.folder)!r}: the same merge goes on from there, or delete the folder"
-    )

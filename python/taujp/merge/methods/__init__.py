@@ -1,1 +1,1 @@
-"""One file for each merge method, or for two that differ in one word. Adding a file adds a method."""
+"""One file for each merge method, or for two that differ in a word; a new file is found."""
