@@ -66,13 +66,13 @@ def cuda_wanted() -> bool:
 
 
 def cuda_module() -> Extension:
-    os.environ["TORCH_CUDA_ARCH_LIST"] = cuda_architectures()
+    architectures = os.environ["TORCH_CUDA_ARCH_LIST"] = cuda_architectures()
     return cpp_extension.CUDAExtension(
         "taujp_ext._cuda",
-        ["csrc/cuda.cu", "csrc/core/rank.cpp"],
+        ["csrc/cuda.cu"],
         include_dirs=[str(HERE / "csrc")],
         extra_compile_args={
-            "cxx": [*CXX, f"-DTORCH_TARGET_VERSION={TORCH_TARGET}", "-DUSE_CUDA"],
+            "cxx": CXX,
             "nvcc": [
                 "-std=c++17",
                 "-O3",
@@ -80,6 +80,7 @@ def cuda_module() -> Extension:
                 "--extended-lambda",
                 f"-DTORCH_TARGET_VERSION={TORCH_TARGET}",
                 "-DUSE_CUDA",
+                f'-DTAUJP_CUDA_ARCHITECTURES="{architectures}"',
             ],
         },
         depends=HEADERS,

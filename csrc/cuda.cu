@@ -68,8 +68,16 @@ Tensor products_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases, Ten
   return sums;
 }
 
+std::string cuda_architectures() { return TAUJP_CUDA_ARCHITECTURES; }
+
 }  // namespace ops
 }  // namespace taujp
+
+STABLE_TORCH_LIBRARY_FRAGMENT(taujp, m) { m.def("cuda_architectures() -> str"); }
+
+STABLE_TORCH_LIBRARY_IMPL(taujp, CompositeExplicitAutograd, m) {
+  m.impl("cuda_architectures", TORCH_BOX(&taujp::ops::cuda_architectures));
+}
 
 STABLE_TORCH_LIBRARY_IMPL(taujp, CUDA, m) {
   m.impl("merge_", TORCH_BOX(&taujp::ops::merge_cuda));

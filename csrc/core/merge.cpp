@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "core/make_run.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
+#include "core/sieves.h"
 #include "core/statistics.h"
 #include "core/tiles.h"
 

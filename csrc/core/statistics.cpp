@@ -1,13 +1,13 @@
 #include "core/statistics.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "core/make_run.h"
 #include "core/parallel.h"
 #include "core/rank.h"
 #include "core/scratch.h"
+#include "core/sieves.h"
 #include "core/tiles.h"
-#include "core/windows.h"
 
 namespace taujp {
 namespace {
@@ -92,53 +92,6 @@ void advance_all(const Search& search, std::vector<RankSearch>& searches) {
 }
 
 }  // namespace
-
-Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-             const Sieve* sieves, float* scratch) {
-  Run run{};
-  run.fold = recipe.fold;
-  run.sparsifier = sieves == nullptr ? Sparsifier::none : recipe.sparsifier;
-  run.rounding = recipe.rounding;
-  run.normalize = recipe.normalize;
-  run.subtract_base = parameter.base.data != nullptr && !recipe.deltas;
-  run.past_cache = recipe.past_cache;
-  run.checkpoints = recipe.checkpoints;
-  run.results = recipe.results;
-  run.begin = begin;
-  run.end = end;
-  run.first = parameter.first;
-  run.base = parameter.base;
-  run.sources = parameter.sources;
-  run.targets = parameter.targets;
-  run.coefs = parameter.coefs;
-  run.lambda = recipe.lambda.data();
-  run.sieves = sieves;
-  run.scratch = scratch;
-  return run;
-}
-
-std::vector<Sieve> coin_sieves(const Recipe& recipe, const Parameter& parameter) {
-  std::vector<Sieve> sieves(recipe.checkpoints);
-  for (int i = 0; i < recipe.checkpoints; ++i) {
-    const double density = std::clamp(recipe.density[i], 0.0, 1.0);
-    sieves[i].key = parameter.keys[i];
-    sieves[i].limit = static_cast<uint64_t>(std::nearbyint(std::ldexp(density, 32)));
-    sieves[i].scale = density_scale(recipe, i);
-  }
-  return sieves;
-}
-
-std::vector<RankSearch> rank_searches(const Recipe& recipe, int64_t elements) {
-  std::vector<RankSearch> searches(recipe.checkpoints);
-  for (int i = 0; i < recipe.checkpoints; ++i) {
-    const Window window = window_of(recipe, i, elements);
-    searches[i].ranks = ranks_of(recipe);
-    searches[i].size = elements;
-    searches[i].wanted[0] = window.skip + window.keep;
-    searches[i].wanted[1] = window.skip;
-  }
-  return searches;
-}
 
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
                                  int threads) {

@@ -2,21 +2,10 @@
 #pragma once
 #include <vector>
 
-#include "core/rank.h"
 #include "core/recipe.h"
 #include "core/run.h"
 
 namespace taujp {
-
-// The recipe's work on elements [begin, end) of a parameter; `scratch` as Run asks.
-Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-             const Sieve* sieves, float* scratch);
-
-// The coins of a parameter: nothing has to be read for them.
-std::vector<Sieve> coin_sieves(const Recipe& recipe, const Parameter& parameter);
-
-// The searches for those windows among so many elements: one a checkpoint.
-std::vector<RankSearch> rank_searches(const Recipe& recipe, int64_t elements);
 
 // The rank windows over the elements of all the parameters together: one sieve a checkpoint, its
 // cuts counted along the parameters in the order given.

@@ -1,8 +1,8 @@
 // Puts the kernels in order: tables to the device, statistics where the recipe asks for them, then
 // the fold. Every step is a launch on torch's current stream.
 #pragma once
-#include "core/statistics.h"
-#include "core/windows.h"
+#include "core/make_run.h"
+#include "core/sieves.h"
 #include "cuda/kernels.h"
 #include "cuda/table.h"
 

@@ -53,7 +53,7 @@ def merge_many(
       MergeError (coefficients or options make no sense).
 
     The same bits for any number of threads, any SIMD level, and any device.
-    Plain torch: `{k: v + sum(c * (t[k] - v) for c, t in zip(coefs, ckpts)) for k, v in base.items()}`
+    Plain torch: `{k: v + sum(c * (t[k] - v) for c, t in zip(coefs, ckpts)) for k, v in base...}`
     """
     if out is not None:
         from .to_files import merge_to_files, split_file_options

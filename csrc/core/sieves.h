@@ -1,7 +1,10 @@
-// How many elements a recipe keeps, and the share by which what is kept is scaled.
+// The sieves that need no reading (coins), and what the search for rank windows begins with.
 #pragma once
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
+#include "core/rank.h"
 #include "core/recipe.h"
 #include "core/run.h"
 
@@ -31,6 +34,31 @@ inline Window window_of(const Recipe& recipe, int i, int64_t size) {
   const double gamma = recipe.skip.empty() ? 0.0 : recipe.skip[i];
   const int64_t skip = static_cast<int64_t>(gamma * static_cast<double>(size));
   return {keep, std::min(skip, size - keep)};
+}
+
+// The coins of a parameter.
+inline std::vector<Sieve> coin_sieves(const Recipe& recipe, const Parameter& parameter) {
+  std::vector<Sieve> sieves(recipe.checkpoints);
+  for (int i = 0; i < recipe.checkpoints; ++i) {
+    const double density = std::clamp(recipe.density[i], 0.0, 1.0);
+    sieves[i].key = parameter.keys[i];
+    sieves[i].limit = static_cast<uint64_t>(std::nearbyint(std::ldexp(density, 32)));
+    sieves[i].scale = density_scale(recipe, i);
+  }
+  return sieves;
+}
+
+// The searches for the windows among so many elements: one a checkpoint.
+inline std::vector<RankSearch> rank_searches(const Recipe& recipe, int64_t elements) {
+  std::vector<RankSearch> searches(recipe.checkpoints);
+  for (int i = 0; i < recipe.checkpoints; ++i) {
+    const Window window = window_of(recipe, i, elements);
+    searches[i].ranks = ranks_of(recipe);
+    searches[i].size = elements;
+    searches[i].wanted[0] = window.skip + window.keep;
+    searches[i].wanted[1] = window.skip;
+  }
+  return searches;
 }
 
 }  // namespace taujp

@@ -1,0 +1,33 @@
+// From what was asked (Recipe) and of what (Parameter) to the plain numbers a level works on (Run).
+#pragma once
+#include "core/recipe.h"
+#include "core/run.h"
+
+namespace taujp {
+
+// The recipe's work on elements [begin, end) of a parameter; `scratch` as Run asks.
+inline Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+                    const Sieve* sieves, float* scratch) {
+  Run run{};
+  run.fold = recipe.fold;
+  run.sparsifier = sieves == nullptr ? Sparsifier::none : recipe.sparsifier;
+  run.rounding = recipe.rounding;
+  run.normalize = recipe.normalize;
+  run.subtract_base = parameter.base.data != nullptr && !recipe.deltas;
+  run.past_cache = recipe.past_cache;
+  run.checkpoints = recipe.checkpoints;
+  run.results = recipe.results;
+  run.begin = begin;
+  run.end = end;
+  run.first = parameter.first;
+  run.base = parameter.base;
+  run.sources = parameter.sources;
+  run.targets = parameter.targets;
+  run.coefs = parameter.coefs;
+  run.lambda = recipe.lambda.data();
+  run.sieves = sieves;
+  run.scratch = scratch;
+  return run;
+}
+
+}  // namespace taujp
