@@ -13,6 +13,7 @@
 
 #include "core/names.h"
 #include "core/recipe.h"
+#include "core/run.h"
 #include "stream/check_plan.h"
 #include "stream/fingerprint.h"
 #include "stream/job.h"
@@ -41,8 +42,8 @@ static Item make_item(bool copy, int64_t size, int32_t coefs,
 
 static Recipe make_recipe(const std::string& fold, const std::string& sparsifier,
                           const std::string& rescale, const std::string& rounding, bool normalize,
-                          bool keep_one, std::vector<double> density, std::vector<double> skip,
-                          std::vector<float> lambdas) {
+                          bool keep_one, bool deltas, std::vector<double> density,
+                          std::vector<double> skip, std::vector<float> lambdas) {
   Recipe recipe;
   recipe.fold = fold_named(fold);
   recipe.sparsifier = sparsifier_named(sparsifier);
@@ -50,6 +51,7 @@ static Recipe make_recipe(const std::string& fold, const std::string& sparsifier
   recipe.rounding = rounding_named(rounding);
   recipe.normalize = normalize;
   recipe.keep_one = keep_one;
+  recipe.deltas = deltas;
   recipe.checkpoints = static_cast<int>(density.size());
   recipe.results = static_cast<int>(lambdas.size());
   recipe.density = std::move(density);
@@ -85,7 +87,7 @@ static void bind_plan(py::module_& m) {
       .def(py::init<>())  // of a job that only copies
       .def(py::init(&make_recipe), py::kw_only(), py::arg("fold"), py::arg("sparsifier"),
            py::arg("rescale"), py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
-           py::arg("density"), py::arg("skip"), py::arg("lambdas"));
+           py::arg("deltas") = false, py::arg("density"), py::arg("skip"), py::arg("lambdas"));
   py::class_<InputFile>(m, "InputFile").def(py::init([](std::string path, int64_t size, int64_t t) {
     return InputFile{std::move(path), size, t};
   }));
@@ -128,6 +130,7 @@ PYBIND11_MODULE(_stream, m) {
         "Swaps two paths in one step; False where the file system cannot.");
   m.def("rename_onto_nothing", &rename_onto_nothing, py::arg("path"), py::arg("to"),
         "Renames; fails where something is there.");
+  m.def("simd_level", [] { return std::string(level().name); });
   m.def("fingerprint", [](const py::bytes& data) {
     const std::string_view bytes = data;
     return fingerprint_seal(fingerprint_part(bytes.data(), bytes.size(), 0), bytes.size());

@@ -89,6 +89,7 @@ def _recipe(stream: ModuleType, merge: Merge) -> Any:
         rounding="exact" if exact else merge.dtype_of(merge.names[0]),
         normalize=recipe.normalize,
         keep_one=recipe.keep_one,
+        deltas=merge.deltas,
         density=recipe.shares(len(merge.checkpoints)),
         skip=recipe.skip,
         lambdas=merge.lambdas,
@@ -161,6 +162,7 @@ def _digest(merge: Merge, works: list[Work], reader: Sources, layout: OutputLayo
         merge.coefficients,
         merge.lambdas,
         merge.rounding,
+        merge.deltas,
         reader.files,
         works,
     )

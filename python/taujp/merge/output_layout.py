@@ -107,7 +107,7 @@ def _layout(merge: Merge, result: int, digests: Sha256 | None, *, one_file: bool
         )
         for name, entry in merge.donor.entries.items()
     }
-    metadata = {**merge.donor.metadata, KEY: provenance(merge, result, digests)}
+    metadata = {**merge.donor.metadata, **merge.metadata, KEY: provenance(merge, result, digests)}
     return layout_like(merge.donor, tensors, metadata=metadata, one_file=one_file)
 
 
