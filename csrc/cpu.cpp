@@ -47,15 +47,14 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
               std::string sparsifier, std::string rescale, std::string rounding, bool normalize,
               bool keep_one, bool deltas, bool over_model, int64_t threads) {
   Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
-                              normalize, keep_one, deltas);
+                              normalize, keep_one, deltas, over_model);
   const Batch batch = make_batch(recipe, sources, bases, results, coefs, groups, keys);
   recipe.past_cache = bytes_of_results(recipe, batch.parameters) >= kLargeBytes;
   if (recipe.past_cache)
     for (const Parameter& parameter : batch.parameters)
       for (int k = 0; k < recipe.results; ++k)
         ask_for_huge_pages(parameter.targets[k], parameter.size);
-  const std::vector<char> faults =
-      merge_all(recipe, batch.parameters, over_model, static_cast<int>(threads));
+  const std::vector<char> faults = merge_all(recipe, batch.parameters, static_cast<int>(threads));
   return cpu_tensor(faults.data(), {static_cast<int64_t>(faults.size())}, ScalarType::Char,
                     faults.size());
 }
@@ -63,8 +62,8 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
 Tensor products(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs, bool deltas,
                 int64_t left, int64_t threads) {
   const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
-  const Recipe recipe =
-      make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false, false, deltas);
+  const Recipe recipe = make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
+                                    false, deltas, false);
   const int64_t count = sources.size() / recipe.checkpoints;
   Tensor groups = torch::stable::empty({count}, ScalarType::Long);
   std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));

@@ -23,7 +23,7 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
                   std::string rescale, std::string rounding, bool normalize, bool keep_one,
                   bool deltas, bool over_model, int64_t) {
   const Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
-                                    normalize, keep_one, deltas);
+                                    normalize, keep_one, deltas, over_model);
   const Batch host = make_batch(recipe, sources, bases, results, coefs, groups, keys);
   const Tensor& like = sources[0];
   const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
@@ -32,7 +32,7 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
   Tensor faults = torch::stable::new_zeros(like, {batch.parameters}, ScalarType::Char);
   if (batch.tiles.empty()) return faults;
   if (recipe.sparsifier == Sparsifier::magnitude)
-    find_windows(recipe, host.parameters, batch, over_model, like, stream);
+    find_windows(recipe, host.parameters, batch, like, stream);
   if (recipe.rescale == Rescale::l1) rescale_by_l1(host.parameters, batch, like, stream);
   LaunchMerge launch{batch, static_cast<int8_t*>(faults.mutable_data_ptr()), stream};
   with_formula(recipe.fold, recipe.rounding, launch);
@@ -43,8 +43,8 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
 Tensor products_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs,
                      bool deltas, int64_t left, int64_t) {
   const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
-  const Recipe recipe =
-      make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false, false, deltas);
+  const Recipe recipe = make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
+                                    false, deltas, false);
   const int64_t count = sources.size() / recipe.checkpoints;
   Tensor groups = torch::stable::empty({count}, ScalarType::Long);
   std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));

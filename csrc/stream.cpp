@@ -34,15 +34,15 @@ static std::vector<Place> places_of(const std::vector<PlaceTuple>& tuples) {
   return places;
 }
 
-static Item make_item(bool copy, int64_t size, int32_t coefs,
+static Item make_item(bool copy, int64_t size, int64_t before, int32_t coefs,
                       const std::vector<PlaceTuple>& sources,
                       const std::vector<PlaceTuple>& targets, std::vector<uint64_t> keys) {
-  return {copy, size, coefs, places_of(sources), places_of(targets), std::move(keys)};
+  return {copy, size, before, coefs, places_of(sources), places_of(targets), std::move(keys)};
 }
 
 static Recipe make_recipe(const std::string& fold, const std::string& sparsifier,
                           const std::string& rescale, const std::string& rounding, bool normalize,
-                          bool keep_one, bool deltas, std::vector<double> density,
+                          bool keep_one, bool deltas, bool over_model, std::vector<double> density,
                           std::vector<double> skip, std::vector<float> lambdas) {
   Recipe recipe;
   recipe.fold = fold_named(fold);
@@ -52,6 +52,7 @@ static Recipe make_recipe(const std::string& fold, const std::string& sparsifier
   recipe.normalize = normalize;
   recipe.keep_one = keep_one;
   recipe.deltas = deltas;
+  recipe.over_model = over_model && recipe.sparsifier == Sparsifier::magnitude;
   recipe.checkpoints = static_cast<int>(density.size());
   recipe.results = static_cast<int>(lambdas.size());
   recipe.density = std::move(density);
@@ -87,13 +88,14 @@ static void bind_plan(py::module_& m) {
       .def(py::init<>())  // of a job that only copies
       .def(py::init(&make_recipe), py::kw_only(), py::arg("fold"), py::arg("sparsifier"),
            py::arg("rescale"), py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
-           py::arg("deltas") = false, py::arg("density"), py::arg("skip"), py::arg("lambdas"));
+           py::arg("deltas") = false, py::arg("over_model") = false, py::arg("density"),
+           py::arg("skip"), py::arg("lambdas"));
   py::class_<InputFile>(m, "InputFile").def(py::init([](std::string path, int64_t size, int64_t t) {
     return InputFile{std::move(path), size, t};
   }));
   py::class_<Item>(m, "Item").def(py::init(&make_item), py::kw_only(), py::arg("copy"),
-                                  py::arg("size"), py::arg("coefs"), py::arg("sources"),
-                                  py::arg("targets"), py::arg("keys"));
+                                  py::arg("size"), py::arg("before") = 0, py::arg("coefs"),
+                                  py::arg("sources"), py::arg("targets"), py::arg("keys"));
   py::class_<Plan>(m, "Plan")
       .def(py::init<>())
       .def_readwrite("recipe", &Plan::recipe)

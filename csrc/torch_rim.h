@@ -56,7 +56,8 @@ inline void check_table(const Tensor& table, ScalarType dtype, int64_t size, con
 inline Recipe make_recipe(const std::vector<double>& lambdas, const std::vector<double>& density,
                           const std::vector<double>& skip, const std::string& fold,
                           const std::string& sparsifier, const std::string& rescale,
-                          const std::string& rounding, bool normalize, bool keep_one, bool deltas) {
+                          const std::string& rounding, bool normalize, bool keep_one, bool deltas,
+                          bool over_model) {
   Recipe recipe;
   recipe.fold = fold_named(fold);
   recipe.sparsifier = sparsifier_named(sparsifier);
@@ -65,6 +66,7 @@ inline Recipe make_recipe(const std::vector<double>& lambdas, const std::vector<
   recipe.normalize = normalize;
   recipe.keep_one = keep_one;
   recipe.deltas = deltas;
+  recipe.over_model = over_model && recipe.sparsifier == Sparsifier::magnitude;
   recipe.checkpoints = static_cast<int>(density.size());
   recipe.results = static_cast<int>(lambdas.size());
   recipe.lambda.assign(lambdas.begin(), lambdas.end());

@@ -4,10 +4,11 @@
 
 #include "core/make_run.h"
 #include "core/parallel.h"
+#include "core/rescale.h"
 #include "core/scratch.h"
 #include "core/sieves.h"
-#include "core/statistics.h"
 #include "core/tiles.h"
+#include "core/windows.h"
 
 namespace taujp {
 
@@ -15,7 +16,8 @@ namespace taujp {
 constexpr int64_t kSmall = 4 * kTile;
 
 bool is_pointwise(const Recipe& recipe) {
-  return recipe.sparsifier != Sparsifier::magnitude && recipe.rescale != Rescale::l1;
+  const bool ranks = recipe.sparsifier == Sparsifier::magnitude && !recipe.over_model;
+  return !ranks && recipe.rescale != Rescale::l1;
 }
 
 static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
@@ -25,19 +27,18 @@ static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t
                                 sieves.empty() ? nullptr : sieves.data(), scratch.get()));
 }
 
-bool merge_run(const Recipe& recipe, const Parameter& run) {
-  std::vector<Sieve> sieves;
-  if (recipe.sparsifier == Sparsifier::random) sieves = coin_sieves(recipe, run);
-  return merge_part(recipe, run, 0, run.size, sieves);
-}
-
 static std::vector<Sieve> sieves_of(const Recipe& recipe, const Parameter& parameter, int threads) {
   std::vector<Sieve> sieves;
   if (recipe.sparsifier == Sparsifier::random) sieves = coin_sieves(recipe, parameter);
   if (recipe.sparsifier == Sparsifier::magnitude)
-    sieves = window_sieves(recipe, {parameter}, threads);
+    sieves = recipe.over_model ? shifted(recipe.windows, parameter.before)
+                               : window_sieves(recipe, {parameter}, threads);
   if (recipe.rescale == Rescale::l1) rescale_l1(recipe, parameter, sieves, threads);
   return sieves;
+}
+
+bool merge_run(const Recipe& recipe, const Parameter& run) {
+  return merge_part(recipe, run, 0, run.size, sieves_of(recipe, run, 1));
 }
 
 // Every parameter with its sieves, in tiles, all threads.
@@ -60,35 +61,29 @@ bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads) 
   return faults[0];
 }
 
-static std::vector<std::vector<Sieve>> sieves_over_model(const Recipe& recipe,
-                                                         const std::vector<Parameter>& parameters,
-                                                         int threads) {
-  const std::vector<Sieve> windows = window_sieves(recipe, parameters, threads);
-  std::vector<std::vector<Sieve>> sieves;
-  int64_t offset = 0;
-  for (const Parameter& parameter : parameters) {
-    sieves.push_back(shifted(windows, offset));
-    if (recipe.rescale == Rescale::l1) rescale_l1(recipe, parameter, sieves.back(), threads);
-    offset += parameter.size;
-  }
+// The sieves of every parameter: of small ones side by side, of large ones with all threads each.
+static std::vector<std::vector<Sieve>> all_sieves(const Recipe& recipe,
+                                                  const std::vector<Parameter>& parameters,
+                                                  int threads) {
+  std::vector<std::vector<Sieve>> sieves(parameters.size());
+  if (recipe.sparsifier == Sparsifier::none) return sieves;
+  const auto small = [&](int64_t p) { return parameters[p].size < kSmall; };
+  parallel(parameters.size(), threads, [&](int64_t p, int) {
+    if (small(p)) sieves[p] = sieves_of(recipe, parameters[p], 1);
+  });
+  for (size_t p = 0; p < parameters.size(); ++p)
+    if (!small(p)) sieves[p] = sieves_of(recipe, parameters[p], threads);
   return sieves;
 }
 
-std::vector<char> merge_all(const Recipe& recipe, const std::vector<Parameter>& parameters,
-                            bool over_model, int threads) {
-  std::vector<char> faults(parameters.size(), 0);
-  std::vector<std::vector<Sieve>> sieves(parameters.size());
-  if (over_model && recipe.sparsifier == Sparsifier::magnitude) {
-    sieves = sieves_over_model(recipe, parameters, threads);
-  } else if (!is_pointwise(recipe) || recipe.sparsifier != Sparsifier::none) {
-    const auto small = [&](int64_t p) { return parameters[p].size < kSmall; };
-    parallel(parameters.size(), threads, [&](int64_t p, int) {
-      if (small(p)) sieves[p] = sieves_of(recipe, parameters[p], 1);
-    });
-    for (size_t p = 0; p < parameters.size(); ++p)
-      if (!small(p)) sieves[p] = sieves_of(recipe, parameters[p], threads);
+std::vector<char> merge_all(Recipe recipe, std::vector<Parameter> parameters, int threads) {
+  if (recipe.over_model) {
+    recipe.windows = window_sieves(recipe, parameters, threads);
+    for (size_t p = 1; p < parameters.size(); ++p)
+      parameters[p].before = parameters[p - 1].before + parameters[p - 1].size;
   }
-  merge_tiles(recipe, parameters, sieves, threads, faults);
+  std::vector<char> faults(parameters.size(), 0);
+  merge_tiles(recipe, parameters, all_sieves(recipe, parameters, threads), threads, faults);
   return faults;
 }
 

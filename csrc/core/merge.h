@@ -7,8 +7,8 @@
 
 namespace taujp {
 
-// True: any run of a parameter's elements can be merged by itself. False: a statistic of the
-// whole parameter comes first (ranks, L1 norms).
+// True: any run of a parameter's elements can be merged by itself (ranks over the model: once
+// recipe.windows is found). False: a statistic of the whole parameter comes first.
 bool is_pointwise(const Recipe& recipe);
 
 // Merges a run of elements on this thread; the recipe must be pointwise.
@@ -18,11 +18,9 @@ bool merge_run(const Recipe& recipe, const Parameter& run);
 // Merges a whole parameter (first == 0), statistics included.
 bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads);
 
-// Merges many parameters: small ones side by side, large ones with all threads each. With
-// `over_model`, ranks are taken over all elements of a checkpoint, in the order given.
+// Merges many whole parameters; ranks over the model count along them in the order given.
 // Returns for each parameter whether an input held a NaN or an infinity.
-std::vector<char> merge_all(const Recipe& recipe, const std::vector<Parameter>& parameters,
-                            bool over_model, int threads);
+std::vector<char> merge_all(Recipe recipe, std::vector<Parameter> parameters, int threads);
 
 // Dot products [left, K] (where column >= row) of the rows coefs [K, N] x tau [N], over all the
 // parameters; of the recipe only checkpoints (N), results (K) and deltas count.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/policy.h"
+#include "core/sieve.h"
 #include "core/tensor.h"
 
 namespace taujp {
@@ -26,6 +27,8 @@ struct Recipe {
   std::vector<double> skip;     // [N] share of the largest left out first (breadcrumbs' gamma)
   bool keep_one = false;        // magnitude: never fewer than one element (TIES)
   std::vector<float> lambda;    // [K]
+  bool over_model = false;      // ranks count over all parameters of a checkpoint together ...
+  std::vector<Sieve> windows;   // [N] ... and once they are found, here is what they keep
   bool past_cache = false;      // results are large and not read again soon
 };
 
@@ -33,6 +36,7 @@ struct Recipe {
 struct Parameter {
   int64_t size = 0;                 // elements here
   int64_t first = 0;                // the index of the first of them in the whole tensor
+  int64_t before = 0;               // elements of the parameters ranked before this one
   Source base;                      // no data: tau_i = theta_i
   const Source* sources = nullptr;  // [N]
   const Target* targets = nullptr;  // [K]

@@ -87,11 +87,10 @@ inline Grouping group_parameters(const std::vector<Parameter>& parameters,
   return grouping;
 }
 
-// Fills the batch's sieves with the rank windows: core/statistics.h's window_sieves.
+// Fills the batch's sieves with the rank windows: core/windows.h's window_sieves.
 inline void find_windows(const Recipe& recipe, const std::vector<Parameter>& parameters,
-                         const DeviceBatch& batch, bool over_model, const Tensor& like,
-                         cudaStream_t stream) {
-  const Grouping grouping = group_parameters(parameters, batch.tiles, over_model);
+                         const DeviceBatch& batch, const Tensor& like, cudaStream_t stream) {
+  const Grouping grouping = group_parameters(parameters, batch.tiles, recipe.over_model);
   const int n = recipe.checkpoints, ranks = ranks_of(recipe);
   const int groups = static_cast<int>(grouping.elements.size());
   std::vector<RankSearch> searches;
@@ -134,7 +133,7 @@ inline void find_windows(const Recipe& recipe, const std::vector<Parameter>& par
   check_launch("ranking magnitudes");
 }
 
-// core/statistics.h's rescale_l1 for all parameters.
+// core/rescale.h's rescale_l1 for all parameters.
 inline void rescale_by_l1(const std::vector<Parameter>& parameters, const DeviceBatch& batch,
                           const Tensor& like, cudaStream_t stream) {
   const Grouping grouping = group_parameters(parameters, batch.tiles, false);

@@ -46,6 +46,15 @@ class Bench {
     work_.fetch({tile_.item, tile_.first + first, count}, column, room);
   }
 
+  // The whole tile of a source, for a statistic: it is read again, and counted, when it is merged.
+  void look(size_t column) {
+    const Place& place = item_.sources[column];
+    if (place.file == kMemory) return;
+    work_.inputs[place.file].read_at(const_cast<void*>(sources_[column].data),
+                                     tile_.count * place.width,
+                                     place.offset + tile_.first * place.width);
+  }
+
   void write(int result, int64_t first, int64_t count) {
     const int64_t begin = first * item_.targets[result].width;
     const auto* data = static_cast<const char*>(targets_[result].data) + begin;
@@ -59,6 +68,7 @@ class Bench {
     Parameter merged;
     merged.size = tile_.count;
     merged.first = tile_.first;
+    merged.before = item_.before;
     if (work_.plan.has_base) merged.base = sources_[0];
     merged.sources = sources_.data() + (work_.plan.has_base ? 1 : 0);
     merged.targets = targets_.data();

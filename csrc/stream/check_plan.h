@@ -50,6 +50,8 @@ inline void check_plan(const Plan& plan) {
   require(recipe.sparsifier == Sparsifier::none || recipe.density.size() == n, "not N densities");
   require(recipe.skip.empty() || recipe.skip.size() == n, "not N skips");
   require(recipe.lambda.size() == k, "not K lambdas");
+  require(!recipe.over_model || recipe.rescale != Rescale::l1,
+          "L1 norms with ranks over the model");
   for (const Item& item : plan.items) check_item(plan, item);
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "stream/rank_over_model.h"
 #include "stream/tile_loop.h"
 #include "stream/whole_tensor.h"
 #include "stream/work.h"
@@ -53,6 +54,7 @@ class Job {
   void run() {
     std::exception_ptr failure;
     try {
+      if (work_.plan.recipe.over_model) rank_over_model(work_);
       merge_in_tiles(work_);
       merge_large_tensors(work_);
       if (!work_.stop) work_.check_inputs();

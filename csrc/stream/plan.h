@@ -23,8 +23,9 @@ struct Place {
 // source and moves its bytes as they are (a copy to nowhere takes a fingerprint).
 struct Item {
   bool copy = false;
-  int64_t size = 0;   // elements; bytes in a copy
-  int32_t coefs = 0;  // which of the plan's [K, N] tables
+  int64_t size = 0;    // elements; bytes in a copy
+  int64_t before = 0;  // elements of the tensors that are ranked before it, where ranks span all
+  int32_t coefs = 0;   // which of the plan's [K, N] tables
   std::vector<Place> sources;
   std::vector<Place> targets;  // K of them, K more for each further name of a tied tensor
   std::vector<uint64_t> keys;  // [N], or none where no coin is tossed

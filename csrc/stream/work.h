@@ -52,7 +52,7 @@ struct Work {
     return reinterpret_cast<const char*>(place.offset) + first * place.width;
   }
 
-  const Plan plan;
+  Plan plan;
   const Tiles tiles;
   Ledger ledger;
   std::deque<File> inputs, outputs;  // files do not move

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 import taujp_ext
 from taujp.checkpoint import Checkpoint, SourceFile
 
-from .errors import MergeError
 from .file_sources import BYTES, FORMATS, Place, Sources
 from .output_layout import OutputFile, OutputLayout
 from .prepare import Merge
@@ -26,6 +26,7 @@ class Work(NamedTuple):
     names: tuple[str, ...]
     copy: bool
     size: int
+    before: int
     group: int
     sources: tuple[Place, ...]
     targets: tuple[Place, ...]
@@ -72,6 +73,7 @@ def _item(stream: ModuleType, work: Work) -> Any:
     return stream.Item(
         copy=work.copy,
         size=work.size,
+        before=work.before,
         coefs=work.group,
         sources=work.sources,
         targets=work.targets,
@@ -90,6 +92,7 @@ def _recipe(stream: ModuleType, merge: Merge) -> Any:
         normalize=recipe.normalize,
         keep_one=recipe.keep_one,
         deltas=merge.deltas,
+        over_model=recipe.over_model,
         density=recipe.shares(len(merge.checkpoints)),
         skip=recipe.skip,
         lambdas=merge.lambdas,
@@ -98,28 +101,25 @@ def _recipe(stream: ModuleType, merge: Merge) -> Any:
 
 def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None) -> FilePlan:
     """Plan a merge whose output has this layout; reads nothing but headers."""
-    if merge.recipe.over_model:
-        raise MergeError(
-            "trim='model' ranks all parameters of a checkpoint together, which a merge from file "
-            "to file does not; use trim='tensor', or merge in memory (without out=) and save that"
-        )
     donor = merge.donor
     checkpoints = [*([merge.base] if merge.base else []), *merge.checkpoints]
     reader = Sources(checkpoints)
     groups = dict(zip(merge.names, merge.groups, strict=True))
+    before = _elements_before(merge)
     works = []
     for first, names in _by_storage(merge).items():
         size = donor.entries[first].size
         targets = _targets(layout, names, merge.dtype_of(first) if first in groups else None)
         if first in groups:
             sources = tuple(reader.numbers(i, c.entries[first]) for i, c in enumerate(checkpoints))
+            keys = _keys(merge, first)
             works.append(
-                Work(names, False, size, groups[first], sources, targets, _keys(merge, first))
+                Work(names, False, size, before[first], groups[first], sources, targets, keys)
             )
         else:
             entry = donor.entries[first]
             source = reader.bytes(0, entry)  # the donor is the base, or else the first
-            works.append(Work(names, True, entry.nbytes, 0, (source,), targets, ()))
+            works.append(Work(names, True, entry.nbytes, 0, 0, (source,), targets, ()))
     works.sort(key=lambda work: work.targets[0])
     return FilePlan(
         merge=merge,
@@ -130,6 +130,12 @@ def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None
         digest=_digest(merge, works, reader, layout),
         kept=tuple(reader.kept),
     )
+
+
+def _elements_before(merge: Merge) -> dict[str, int]:
+    """Elements of the parameters before each: where it begins among all that are ranked together."""
+    sizes = [merge.donor.entries[name].size for name in merge.names]
+    return dict(zip(merge.names, accumulate(sizes, initial=0), strict=False))
 
 
 def _by_storage(merge: Merge) -> dict[str, tuple[str, ...]]:

@@ -53,7 +53,9 @@ def _open_journal(plan: FilePlan, partial: PartialOutput) -> Journal:
             f"it is discarded and this merge begins anew",
             stacklevel=5,
         )
-    if not done or not all((partial.content / output.path).exists() for output in plan.outputs):
+    # Ranks over the model read every tensor again: such a merge starts from the beginning.
+    whole = all((partial.content / output.path).exists() for output in plan.outputs)
+    if not done or not whole or plan.merge.recipe.over_model:
         partial.clear()
         return Journal(partial.journal, plan.digest, {})
     written = {n: _results(plan, n, d) for n, d in done.items()}

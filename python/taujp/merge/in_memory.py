@@ -23,7 +23,7 @@ StateDict = dict[str, torch.Tensor]
 def merge_in_memory(merge: Merge) -> list[StateDict]:
     """K state dicts in the donor's order, on the device of the checkpoints' tensors."""
     device = device_of([*([merge.base] if merge.base else []), *merge.checkpoints])
-    names = _untied(merge)
+    names = merge.names  # of tied ones the first
     sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
     bases = [_on(device, merge.base, name) for name in names] if merge.base else []
     results = [
@@ -99,16 +99,6 @@ def device_of(checkpoints: Sequence[Checkpoint]) -> torch.device:
             f"move them to one device"
         )
     return devices.pop() if devices else torch.device("cpu")
-
-
-def _untied(merge: Merge) -> tuple[str, ...]:
-    """The names to compute: of tied ones the first."""
-    ties = merge.donor.ties
-    return tuple(
-        name
-        for name in merge.names
-        if ties.get(name, name) not in merge.names or ties.get(name, name) == name
-    )
 
 
 def _on(device: torch.device, checkpoint: Checkpoint, name: str) -> torch.Tensor:

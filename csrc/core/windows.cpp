@@ -1,0 +1,157 @@
+#include "core/windows.h"
+
+#include <algorithm>
+
+#include "core/make_run.h"
+#include "core/parallel.h"
+#include "core/rank.h"
+#include "core/scratch.h"
+#include "core/sieves.h"
+
+namespace taujp {
+namespace {
+
+using Counts = std::vector<int64_t>;
+
+struct Search {
+  const Recipe& recipe;
+  const std::vector<Tile>& tiles;
+  const Fetch& fetch;
+  int threads;
+  int ranks;  // thresholds a checkpoint: one, or two where the largest are skipped
+};
+
+// Calls visit(run, tile's number, thread) for every tile, on all threads.
+template <class Visit>
+void each_tile(const Search& search, Visit visit) {
+  std::vector<Scratch> scratch(std::max(1, search.threads));
+  parallel(search.tiles.size(), search.threads, [&](int64_t number, int thread) {
+    if (!scratch[thread]) scratch[thread] = make_scratch(scratch_floats(search.recipe.checkpoints));
+    const Piece piece = search.fetch(search.tiles[number], thread);
+    visit(make_run(search.recipe, piece.parameter, piece.begin, piece.end, nullptr,
+                   scratch[thread].get()),
+          number, thread);
+  });
+}
+
+// One pass over all the elements: the histograms [N][ranks][kDigits] that the queries ask for.
+Counts digits_of_all(const Search& search, const std::vector<RankQuery>& queries) {
+  const int64_t cells = static_cast<int64_t>(queries.size()) * search.ranks * kDigits;
+  std::vector<Counts> counted(std::max(1, search.threads));
+  each_tile(search, [&](const Run& run, int64_t, int thread) {
+    counted[thread].resize(cells, 0);
+    level().count_digits(run, queries.data(), search.ranks, counted[thread].data());
+  });
+  Counts sum(cells, 0);
+  for (const Counts& part : counted)
+    for (size_t cell = 0; cell < part.size(); ++cell) sum[cell] += part[cell];
+  return sum;
+}
+
+void advance_all(const Search& search, std::vector<RankSearch>& searches) {
+  std::vector<RankQuery> queries;
+  for (const RankSearch& one : searches) queries.push_back(one.query);
+  const Counts digits = digits_of_all(search, queries);
+  for (size_t i = 0; i < searches.size(); ++i)
+    searches[i].advance(digits.data() + i * search.ranks * kDigits);
+}
+
+// How many elements of each tile are exactly at each threshold: [tiles][N][ranks].
+Counts equal_in_tiles(const Search& search, const std::vector<uint32_t>& thresholds) {
+  Counts equal(search.tiles.size() * thresholds.size(), 0);
+  each_tile(search, [&](const Run& run, int64_t number, int) {
+    level().count_equal(run, thresholds.data(), search.ranks,
+                        equal.data() + number * thresholds.size());
+  });
+  return equal;
+}
+
+// The element behind the `kept`-th of those in the piece that are equal to the threshold in tau_i.
+int64_t cut_within(const Search& search, int i, Piece piece, uint32_t threshold, int64_t kept) {
+  const Scratch scratch = make_scratch(scratch_floats(1));
+  piece.parameter.sources += i;
+  Run run =
+      make_run(search.recipe, piece.parameter, piece.begin, piece.end, nullptr, scratch.get());
+  run.checkpoints = 1;
+  while (run.end - run.begin > 1) {
+    const int64_t end = run.end, step = (end - run.begin + 31) / 32;
+    for (run.end = std::min(run.begin + step, end);;
+         run.begin = run.end, run.end = std::min(run.end + step, end)) {
+      int64_t here = 0;
+      level().count_equal(run, &threshold, 1, &here);
+      if (here >= kept) break;
+      kept -= here;
+    }
+  }
+  return run.end;
+}
+
+// The windows' edges among equal magnitudes: of those, the ones before the cut are above it.
+class Cuts {
+ public:
+  Cuts(const Search& search, const std::vector<RankSearch>& searches)
+      : search_(search), searches_(searches) {
+    bool tied = false;
+    for (const RankSearch& one : searches)
+      for (int k = 0; k < search.ranks; ++k) {
+        thresholds_.push_back(one.query.prefix[k]);
+        tied |= one.equals_kept[k] > 0;
+      }
+    if (tied) equal_ = equal_in_tiles(search, thresholds_);
+  }
+
+  Above above(int i, int k) const {
+    const uint32_t threshold = searches_[i].query.prefix[k];
+    int64_t kept = searches_[i].equals_kept[k];
+    if (kept <= 0) return {threshold, kept < 0 ? INT64_MAX : 0};
+    size_t number = 0;
+    const size_t column = i * search_.ranks + k, columns = thresholds_.size();
+    for (; equal_[number * columns + column] < kept; ++number)
+      kept -= equal_[number * columns + column];
+    const Tile& tile = search_.tiles[number];
+    const Piece piece = search_.fetch(tile, 0);
+    return {threshold, tile.before + cut_within(search_, i, piece, threshold, kept) - piece.begin};
+  }
+
+ private:
+  const Search& search_;
+  const std::vector<RankSearch>& searches_;
+  std::vector<uint32_t> thresholds_;  // [N][ranks]
+  Counts equal_;
+};
+
+}  // namespace
+
+std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& tiles,
+                                 const Fetch& fetch, int threads) {
+  std::vector<Sieve> sieves(recipe.checkpoints);
+  if (tiles.empty()) return sieves;
+  const Search search{recipe, tiles, fetch, threads, ranks_of(recipe)};
+  const Tile& last = tiles.back();
+  std::vector<RankSearch> searches = rank_searches(recipe, last.before + last.end - last.begin);
+  while (!searches[0].done()) advance_all(search, searches);
+  const Cuts cuts(search, searches);
+  for (int i = 0; i < recipe.checkpoints; ++i) {
+    sieves[i].keep = cuts.above(i, 0);
+    if (search.ranks == 2) sieves[i].skip = cuts.above(i, 1);
+    sieves[i].scale = density_scale(recipe, i);
+  }
+  return sieves;
+}
+
+std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                                 int threads) {
+  const Fetch fetch = [&](const Tile& tile, int) {
+    return Piece{parameters[tile.parameter], tile.begin, tile.end};
+  };
+  return window_sieves(recipe, cut_tiles(parameters), fetch, threads);
+}
+
+std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset) {
+  for (Sieve& sieve : sieves)
+    for (Above* above : {&sieve.keep, &sieve.skip})
+      if (above->cut != INT64_MAX) above->cut -= offset;
+  return sieves;
+}
+
+}  // namespace taujp
