@@ -1,0 +1,34 @@
+"""Protocols: accuracy, addition of task vectors, negation of one. Chosen on validation data,
+reported on test data."""
+
+from taujp.evaluate.accuracy import accuracy, predictions
+from taujp.evaluate.addition import COEFFICIENTS, sweep_addition
+from taujp.evaluate.negation import negation
+from taujp.evaluate.results import (
+    Addition,
+    AdditionPoint,
+    Negation,
+    NegationPoint,
+    SingleTask,
+    Unqualified,
+    load_result,
+    save_result,
+)
+from taujp.evaluate.single_task import single_task
+
+__all__ = [
+    "COEFFICIENTS",
+    "Addition",
+    "AdditionPoint",
+    "Negation",
+    "NegationPoint",
+    "SingleTask",
+    "Unqualified",
+    "accuracy",
+    "load_result",
+    "negation",
+    "predictions",
+    "save_result",
+    "single_task",
+    "sweep_addition",
+]
