@@ -112,6 +112,8 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
     for (int64_t j = 0; j < k && !results.empty(); ++j) {
       const Tensor& result = results[p * k + j];
       check_like(result, sources[0], size, "a result");
+      STD_TORCH_CHECK(result.scalar_type() == results[p * k].scalar_type(),
+                      "taujp: the K results of a parameter differ in dtype");
       batch.targets.push_back({result.mutable_data_ptr(), dtype_of(result, "a result")});
     }
     if (!bases.empty()) {

@@ -98,17 +98,20 @@ TAUJP_INLINE Words lane_numbers() {
   return Words(numbers);
 }
 
-TAUJP_INLINE bool any(Mask m) {
+// Bit l is set where lane l is true.
+TAUJP_INLINE uint32_t lane_set(Mask m) {
 #if defined(TAUJP_AVX512)
-  return _mm512_test_epi32_mask((__m512i)m.bits, (__m512i)m.bits) != 0;
+  return _mm512_test_epi32_mask((__m512i)m.bits, (__m512i)m.bits);
 #elif defined(TAUJP_AVX2)
-  return !_mm256_testz_si256((__m256i)m.bits, (__m256i)m.bits);
+  return static_cast<uint32_t>(_mm256_movemask_ps((__m256)m.bits));
 #else
-  int32_t seen = 0;
-  for (int lane = 0; lane < kLanes; ++lane) seen |= m.bits[lane];
-  return seen != 0;
+  uint32_t set = 0;
+  for (int lane = 0; lane < kLanes; ++lane) set |= (m.bits[lane] & 1u) << lane;
+  return set;
 #endif
 }
+
+TAUJP_INLINE bool any(Mask m) { return lane_set(m) != 0; }
 
 TAUJP_INLINE Floats one_nan(Floats x) { return select(x != x, floats_of(Words(0x7fc00000u)), x); }
 

@@ -42,11 +42,15 @@ static void count_leading(const float* row, int64_t count, int64_t* histogram) {
 // The next 10 bits of those whose bits so far are the prefix: few, so look before counting.
 static void count_following(const float* row, int64_t count, int shift, uint32_t prefix,
                             int64_t* histogram) {
+  alignas(64) uint32_t digits[kLanes];
   for (int64_t j = 0; j < count; j += kLanes) {
     const Words bits = magnitude_bits(at(row, j));
-    if (!any((bits >> (shift + 10)) == Words(prefix))) continue;
-    for (int lane = 0; lane < kLanes && j + lane < count; ++lane)
-      if (bits.bits[lane] >> (shift + 10) == prefix) ++histogram[bits.bits[lane] >> shift & 0x3ffu];
+    uint32_t found = lane_set((bits >> (shift + 10)) == Words(prefix));
+    if (found == 0) continue;
+    if (count - j < kLanes) found &= (1u << (count - j)) - 1;
+    const Words digit = (bits >> shift) & 0x3ffu;
+    memcpy(digits, &digit.bits, sizeof digit.bits);
+    for (; found != 0; found &= found - 1) ++histogram[digits[__builtin_ctz(found)]];
   }
 }
 

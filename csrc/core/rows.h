@@ -1,12 +1,11 @@
-// The machinery on the CPU: a row of every task vector is read, sparsified and left in the
-// first-level cache; then every result folds those rows. Formulas live in merge/.
+// Rows of task vectors: read, sparsified and left in the first-level cache, for core/folding.h to
+// fold and for the statistics to count.
 // Included by core/level.h inside a level, after core/lanes.h.
 #pragma once
 #include "core/lanes.h"
 #include "core/random.h"
 #include "core/run.h"
 #include "core/steps.h"
-#include "merge/all.h"
 
 namespace taujp {
 namespace TAUJP_LEVEL {
@@ -30,13 +29,6 @@ TAUJP_INLINE Floats load_rest(const void* data, int64_t index, int64_t rest) {
   return load<format>(buffer, 0);
 }
 
-template <Dtype format>
-TAUJP_INLINE void store_rest(void* data, int64_t index, int64_t rest, Floats x) {
-  alignas(64) char buffer[4 * kLanes];
-  store<format>(buffer, 0, x);
-  memcpy(static_cast<char*>(data) + index * bytes_of(format), buffer, rest * bytes_of(format));
-}
-
 // row = round(x - base); returns 0 in every lane, or NaN where x was not finite.
 template <class Steps, Dtype format, bool has_base>
 static Floats read_row(const void* data, int64_t first, int64_t count, const float* base,
@@ -48,9 +40,8 @@ static Floats read_row(const void* data, int64_t first, int64_t count, const flo
     put(row, j, has_base ? Steps::round(x - at(base, j)) : x);
   };
   for (; j + kLanes <= count; j += kLanes) {
-    // The next row of this source: N sources in turn are more than the hardware prefetches well.
-    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0,
-                       2);
+    // The next row of this source: many sources in turn are more than the hardware foresees.
+    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0, 2);
     take(load<format>(data, first + j));
   }
   if (j < count) take(load_rest<format>(data, first + j, count - j));
@@ -128,39 +119,6 @@ static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
     keep_window<Steps>(row_of(run, i), count, run.sieves[i], run.first + first);
   if (run.sparsifier == Sparsifier::random)
     keep_heads<Steps>(row_of(run, i), count, run.sieves[i], run.first + first);
-}
-
-// theta0 + lambda * (total / divisor), for one register of one result.
-template <class Steps, class Formula>
-TAUJP_INLINE Floats finish(const Run& run, const Formula& fold, Floats lambda, int64_t j) {
-  Floats value = fold.total();
-  if (run.normalize) value = Steps::round(value / fold.divisor());
-  if (run.base.data == nullptr) return Steps::round(value * lambda);
-  return Steps::add_product(at(row_of(run, run.checkpoints), j), value, lambda);
-}
-
-template <class Steps, template <class, class> class Formula>
-TAUJP_INLINE Floats fold_at(const Run& run, int k, int64_t j) {
-  Formula<Floats, Steps> fold;
-  fold.start();
-  const float* coefs = run.coefs + static_cast<int64_t>(k) * run.checkpoints;
-  for (int i = 0; i < run.checkpoints; ++i)
-    fold.take(at(row_of(run, i), j), Steps::round(Floats(coefs[i])));
-  return finish<Steps>(run, fold, Floats(run.lambda[k]), j);
-}
-
-template <class Steps, template <class, class> class Formula, Dtype format, bool past_cache>
-static void fold_row(const Run& run, int k, int64_t first, int64_t count) {
-  void* out = run.targets[k].data;
-  int64_t j = 0;
-  for (; j + kLanes <= count; j += kLanes) {
-    const Floats value = fold_at<Steps, Formula>(run, k, j);
-    if (past_cache)
-      store_past_cache<format>(out, first + j, value);
-    else
-      store<format>(out, first + j, value);
-  }
-  if (j < count) store_rest<format>(out, first + j, count - j, fold_at<Steps, Formula>(run, k, j));
 }
 
 }  // namespace TAUJP_LEVEL

@@ -33,7 +33,13 @@ struct Run {
 // Elements folded at a time: N rows of this many floats stay in the first-level cache.
 constexpr int64_t kRow = 512;
 
-TAUJP_INLINE int64_t scratch_floats(int checkpoints) { return (checkpoints + 1) * kRow; }
+// Results folded at a time, where the fold has little state.
+constexpr int kResultRows = 5;
+
+// Rows of the checkpoints and the base, then of results.
+TAUJP_INLINE int64_t scratch_floats(int checkpoints) {
+  return (checkpoints + 1 + kResultRows) * kRow;
+}
 
 // Where the counting of ranks stands for one checkpoint: see core/rank.h.
 struct RankQuery {

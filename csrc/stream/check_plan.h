@@ -38,6 +38,8 @@ inline void check_item(const Plan& plan, const Item& item) {
   }
   for (const Place& place : item.sources) check_place(place, plan.inputs.size(), !item.copy, true);
   for (const Place& place : item.targets)
+    require(item.copy || place.dtype == item.targets[0].dtype, "targets of several dtypes");
+  for (const Place& place : item.targets)
     check_place(place, plan.outputs.size(), !item.copy, false);
 }
 

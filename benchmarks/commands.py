@@ -1,0 +1,64 @@
+"""The same merge as a command of taujp and as a configuration of mergekit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def taujp_merge(
+    method: str,
+    base: Path | None,
+    ckpts: Sequence[Path],
+    coefs: Sequence[float],
+    out: Path,
+    **options: Any,
+) -> list[str]:
+    """`taujp merge ...`, run from source or as installed alike."""
+    command = [
+        sys.executable,
+        "-m",
+        "taujp",
+        "merge",
+        "--method",
+        method,
+        "--quiet",
+        "--out",
+        str(out),
+    ]
+    for path, coef in zip(ckpts, coefs, strict=True):
+        command += ["--ckpt", f"{path}={coef}"]
+    if base is not None:
+        command += ["--base", str(base)]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    return command
+
+
+def mergekit_yaml(
+    python: str,
+    method: str,
+    base: Path | None,
+    ckpts: Sequence[Path],
+    coefs: Sequence[float],
+    out: Path,
+    *,
+    parameters: Mapping[str, Any] = {},
+    shared: Mapping[str, Any] = {},
+) -> list[str]:
+    """`mergekit-yaml config out`; the configuration is JSON, which YAML contains."""
+    models = [
+        {"model": str(path), "parameters": {"weight": coef, **parameters}}
+        for path, coef in zip(ckpts, coefs, strict=True)
+    ]
+    config: dict[str, Any] = {"merge_method": method, "models": models, "dtype": "bfloat16"}
+    if shared:
+        config["parameters"] = dict(shared)
+    if base is not None:
+        config["base_model"] = str(base)
+    file = out.with_name(out.name + ".yml")
+    file.write_text(json.dumps(config))
+    return [str(Path(python).with_name("mergekit-yaml")), str(file), str(out)]
