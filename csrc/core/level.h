@@ -82,7 +82,7 @@ static bool merge(const Run& run) {
   return false;
 }
 
-static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits,
+static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits, gather,
                                  count_equal,      sum_magnitudes, sum_products};
 
 }  // namespace TAUJP_LEVEL

@@ -30,6 +30,18 @@ void count_digits(const Run& run, const RankQuery* queries, int ranks, int64_t* 
       }
 }
 
+void gather(const Run& run, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
+            uint32_t* between, int64_t* counts) {
+  for (int i = 0; i < run.checkpoints; ++i)
+    for (int cell = i * ranks; cell < (i + 1) * ranks; ++cell)
+      for (int64_t j = run.begin; j < run.end; ++j) {
+        const uint32_t bits = magnitude_bits(tau_as_asked(run, i, j));
+        above[cell] += bits > brackets[cell].high;
+        if (bits >= brackets[cell].low && bits <= brackets[cell].high)
+          between[cell * room + counts[cell]++] = bits;
+      }
+}
+
 void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* counts) {
   for (int i = 0; i < run.checkpoints; ++i)
     for (int rank = 0; rank < ranks; ++rank)
@@ -67,7 +79,8 @@ void sum_products(const Run& run, int left, double* products) {
             });
 }
 
-const Level this_level = {"scalar", merge, count_digits, count_equal, sum_magnitudes, sum_products};
+const Level this_level = {"scalar",    merge,          count_digits, gather,
+                          count_equal, sum_magnitudes, sum_products};
 
 }  // namespace
 

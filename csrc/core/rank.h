@@ -27,7 +27,12 @@ struct RankSearch {
     // Every element has the same (empty) prefix in round 0, so it is counted once for all ranks.
     for (int k = 0; k < ranks; ++k)
       next_digit(k, histograms + (query.round == 0 ? 0 : k * kDigits));
-    if (++query.round < 3) return;
+    if (++query.round == 3) finish();
+  }
+
+  // What needs no counting: nothing above, or everything.
+  TAUJP_INLINE void finish() {
+    query.round = 3;
     for (int k = 0; k < ranks; ++k) {
       if (wanted[k] <= 0) query.prefix[k] = 0x7fffffffu, equals_kept[k] = 0;
       if (wanted[k] >= size) query.prefix[k] = 0, equals_kept[k] = -1;

@@ -65,6 +65,38 @@ static void count_digits(const Run& run, const RankQuery* queries, int ranks, in
   });
 }
 
+// Writes the bits that lie in the bracket to `between`; returns how many.
+static int64_t gather_row(const float* row, int64_t count, const Bracket& bracket, int64_t& above,
+                          uint32_t* between) {
+  const Words low(bracket.low), high(bracket.high);
+  alignas(64) uint32_t words[kLanes];
+  MaskBits larger = {};
+  int64_t found = 0;
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Words bits = magnitude_bits(at(row, j));
+    const Mask inside =
+        (lane_numbers() + Words(static_cast<uint32_t>(j))) < Words(static_cast<uint32_t>(count));
+    larger += ((bits > high) & inside).bits;
+    uint32_t set = lane_set(~(bits < low) & ~(bits > high) & inside);
+    if (set == 0) continue;
+    memcpy(words, &bits.bits, sizeof bits.bits);
+    for (; set != 0; set &= set - 1) between[found++] = words[__builtin_ctz(set)];
+  }
+  for (int lane = 0; lane < kLanes; ++lane) above -= larger[lane];
+  return found;
+}
+
+static void gather(const Run& run, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
+                   uint32_t* between, int64_t* counts) {
+  each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      const int cell = i * ranks + rank;
+      counts[cell] += gather_row(row_of(run, i), count, brackets[cell], above[cell],
+                                 between + cell * room + counts[cell]);
+    }
+  });
+}
+
 static void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* counts) {
   each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
     for (int rank = 0; rank < ranks; ++rank) {

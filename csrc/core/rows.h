@@ -41,7 +41,8 @@ static Floats read_row(const void* data, int64_t first, int64_t count, const flo
   };
   for (; j + kLanes <= count; j += kLanes) {
     // The next row of this source: many sources in turn are more than the hardware foresees.
-    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0, 2);
+    __builtin_prefetch(static_cast<const char*>(data) + (first + j + kRow) * bytes_of(format), 0,
+                       2);
     take(load<format>(data, first + j));
   }
   if (j < count) take(load_rest<format>(data, first + j, count - j));

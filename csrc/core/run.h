@@ -46,6 +46,10 @@ struct RankQuery {
   uint32_t prefix[2];  // the digits found so far, of the two ranks looked for
   int round;           // 0, 1, 2
 };
+// The bits, both included, between which a threshold is looked for: see core/bracket.h.
+struct Bracket {
+  uint32_t low, high;
+};
 constexpr int kDigits = 2048;  // 11 + 10 + 10 bits
 
 struct Level {
@@ -54,6 +58,10 @@ struct Level {
   bool (*merge)(const Run&);
   // Adds the digits of abs(tau_i) to histograms[i][rank][digit], for those that have the prefix.
   void (*count_digits)(const Run&, const RankQuery* queries, int ranks, int64_t* histograms);
+  // above[i][rank] += the elements above the bracket. Those in it are written one after another to
+  // between[(i * ranks + rank) * room], counts[i][rank] of them; `room` is at least the run.
+  void (*gather)(const Run&, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
+                 uint32_t* between, int64_t* counts);
   // counts[i][rank] += the elements whose abs(tau_i) has exactly those bits.
   void (*count_equal)(const Run&, const uint32_t* bits, int ranks, int64_t* counts);
   // sums[i] += sum abs(tau_i), sums[N + i] += the same of what its sieve keeps; kSumBlock elements

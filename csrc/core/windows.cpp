@@ -1,7 +1,9 @@
 #include "core/windows.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "core/bracket.h"
 #include "core/make_run.h"
 #include "core/parallel.h"
 #include "core/rank.h"
@@ -89,15 +91,17 @@ int64_t cut_within(const Search& search, int i, Piece piece, uint32_t threshold,
 // The windows' edges among equal magnitudes: of those, the ones before the cut are above it.
 class Cuts {
  public:
-  Cuts(const Search& search, const std::vector<RankSearch>& searches)
-      : search_(search), searches_(searches) {
+  // `equal` [tiles][N][ranks] where it is known already.
+  Cuts(const Search& search, const std::vector<RankSearch>& searches, Counts equal)
+      : search_(search), searches_(searches), equal_(std::move(equal)) {
     bool tied = false;
+    std::vector<uint32_t> thresholds;
     for (const RankSearch& one : searches)
       for (int k = 0; k < search.ranks; ++k) {
-        thresholds_.push_back(one.query.prefix[k]);
+        thresholds.push_back(one.query.prefix[k]);
         tied |= one.equals_kept[k] > 0;
       }
-    if (tied) equal_ = equal_in_tiles(search, thresholds_);
+    if (tied && equal_.empty()) equal_ = equal_in_tiles(search, thresholds);
   }
 
   Above above(int i, int k) const {
@@ -105,7 +109,7 @@ class Cuts {
     int64_t kept = searches_[i].equals_kept[k];
     if (kept <= 0) return {threshold, kept < 0 ? INT64_MAX : 0};
     size_t number = 0;
-    const size_t column = i * search_.ranks + k, columns = thresholds_.size();
+    const size_t column = i * search_.ranks + k, columns = searches_.size() * search_.ranks;
     for (; equal_[number * columns + column] < kept; ++number)
       kept -= equal_[number * columns + column];
     const Tile& tile = search_.tiles[number];
@@ -116,7 +120,6 @@ class Cuts {
  private:
   const Search& search_;
   const std::vector<RankSearch>& searches_;
-  std::vector<uint32_t> thresholds_;  // [N][ranks]
   Counts equal_;
 };
 
@@ -129,8 +132,10 @@ std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& 
   const Search search{recipe, tiles, fetch, threads, ranks_of(recipe)};
   const Tile& last = tiles.back();
   std::vector<RankSearch> searches = rank_searches(recipe, last.before + last.end - last.begin);
-  while (!searches[0].done()) advance_all(search, searches);
-  const Cuts cuts(search, searches);
+  Counts equal;
+  if (!find_by_bracket(recipe, tiles, fetch, threads, searches, equal))
+    while (!searches[0].done()) advance_all(search, searches);
+  const Cuts cuts(search, searches, std::move(equal));
   for (int i = 0; i < recipe.checkpoints; ++i) {
     sieves[i].keep = cuts.above(i, 0);
     if (search.ranks == 2) sieves[i].skip = cuts.above(i, 1);
