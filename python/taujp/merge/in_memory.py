@@ -10,6 +10,7 @@ import taujp_ext
 from taujp.checkpoint import Checkpoint, tensor_of
 from taujp.checkpoint.dtypes import torch_dtype
 
+from .into import rooms
 from .nonfinite import report_nonfinite
 from .prepare import Merge
 from .recipe import coin_key
@@ -20,31 +21,30 @@ if TYPE_CHECKING:
 StateDict = dict[str, torch.Tensor]
 
 
-def merge_in_memory(merge: Merge) -> list[StateDict]:
-    """K state dicts in the donor's order, on the device of the checkpoints' tensors."""
+def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> list[StateDict]:
+    """K state dicts in the donor's order, on the device of the checkpoints' tensors.
+
+    into: K state dicts whose tensors are overwritten and returned, instead of new memory.
+    """
     device = device_of([*([merge.base] if merge.base else []), *merge.checkpoints])
     names = merge.names  # of tied ones the first
     sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
     bases = [_on(device, merge.base, name) for name in names] if merge.base else []
-    results = [
-        [
-            torch.empty(
-                merge.donor.entries[name].shape,
-                dtype=torch_dtype(merge.dtype_of(name)),
-                device=device,
-            )
-            for name in names
-        ]
-        for _ in merge.lambdas
-    ]
-    faults = call_kernel(
-        merge, names, sources, bases, [r for row in zip(*results, strict=True) for r in row]
-    )
+    if into is None:
+        results = [[_room(merge, name, device) for name in names] for _ in merge.lambdas]
+    else:
+        results = rooms(merge, into, [*sources, *bases])
+    flat = [result for row in zip(*results, strict=True) for result in row]
+    faults = call_kernel(merge, names, sources, bases, flat).tolist()
     if not merge.allow_nonfinite:
-        report_nonfinite(
-            merge, [name for name, fault in zip(names, faults.tolist(), strict=True) if fault]
-        )
-    return [_state_dict(merge, device, dict(zip(names, row, strict=True))) for row in results]
+        report_nonfinite(merge, [n for n, fault in zip(names, faults, strict=True) if fault])
+    merged = [dict(zip(names, row, strict=True)) for row in results]
+    return [_state_dict(merge, device, one) for one in merged]
+
+
+def _room(merge: Merge, name: str, device: torch.device) -> torch.Tensor:
+    dtype = torch_dtype(merge.dtype_of(name))
+    return torch.empty(merge.donor.entries[name].shape, dtype=dtype, device=device)
 
 
 def call_kernel(

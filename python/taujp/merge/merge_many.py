@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .prepare import prepare
@@ -30,9 +30,10 @@ def merge_many(
         names to either (the first match counts).
       base: theta0, like one of `ckpts`. With it `method` defaults to "task_arithmetic", without
         to "linear".
-      out: where to write. A name ending in .safetensors makes a file, any other a folder shaped
+      out: where to write. A path ending in .safetensors makes a file, any other a folder shaped
         like the donor's; K models go to out/000, out/001, ... The merge runs from file to file
-        in bounded memory. Without `out`, state dicts are returned.
+        in bounded memory. A state dict (or a list of K) of an earlier merge: its memory is used
+        again, which spares the system's work for new memory. None: new state dicts.
       dtype: of the merged parameters; default: as the base (or the first checkpoint) has them.
       **options: the method's own, and
         lambda_: one factor for the merged task vector, or K of them (default 1);
@@ -55,7 +56,7 @@ def merge_many(
     The same bits for any number of threads, any SIMD level, and any device.
     Plain torch: `{k: v + sum(c * (t[k] - v) for c, t in zip(coefs, ckpts)) for k, v in base...}`
     """
-    if out is not None:
+    if out is not None and not isinstance(out, Mapping | list):
         from .to_files import merge_to_files, split_file_options
 
         file_options, options = split_file_options(options)
@@ -65,5 +66,5 @@ def merge_many(
     from .in_memory import merge_in_memory
 
     merge = prepare(ckpts, coefs, base, method=method, dtype=dtype, **options)
-    states = merge_in_memory(merge)
+    states = merge_in_memory(merge, [out] if isinstance(out, Mapping) else out)
     return states[0] if merge.coefficients.single else states
