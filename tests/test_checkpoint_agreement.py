@@ -3,6 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from taujp.checkpoint import (
     CheckpointError,
     check_agreement,

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from taujp.checkpoint import CheckpointError, companions, open_checkpoint, tensor_of, to_state_dict
 
 STATE = {"a": torch.arange(4.0), "b": torch.ones(2, 3), "c": torch.tensor([1, 2])}

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
 from taujp.checkpoint import CheckpointError, layout_like, open_checkpoint, tensor_of
 from taujp.checkpoint.tensors import raw_bytes
 

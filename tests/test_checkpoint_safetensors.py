@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
 from taujp.checkpoint import CheckpointError, open_checkpoint, tensor_of, to_state_dict, unchanged
 
 DTYPES = [

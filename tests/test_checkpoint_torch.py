@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+
 from taujp.checkpoint import CheckpointError, open_checkpoint, tensor_of, to_state_dict
 from taujp.checkpoint.entries import IN_MEMORY
 

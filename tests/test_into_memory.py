@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from states import random_states
 
 import taujp
+from states import random_states
 from taujp import MergeError
 
 
