@@ -29,8 +29,8 @@ def test_what_does_not_fit_is_refused():
         taujp.merge_many(ckpts, [1, 1], base, out=ckpts[0])
     with pytest.raises(MergeError, match="is missing"):
         taujp.merge_many(ckpts, [1, 1], base, out={})
+    room = {name: torch.empty_like(t) for name, t in base.items()}
     with pytest.raises(MergeError, match=r"the merge gives .* torch\.bfloat16"):
-        room = {name: torch.empty_like(t) for name, t in base.items()}
         taujp.merge_many(ckpts, [1, 1], base, out=room, dtype=torch.bfloat16)
     with pytest.raises(MergeError, match="1 state dicts for 2"):
         taujp.merge_many(ckpts, [[1, 1], [0, 1]], base, out=[{}])

@@ -133,7 +133,7 @@ def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None
 
 
 def _elements_before(merge: Merge) -> dict[str, int]:
-    """Elements of the parameters before each: where it begins among all that are ranked together."""
+    """Elements of the parameters before each: where it begins among all that are ranked."""
     sizes = [merge.donor.entries[name].size for name in merge.names]
     return dict(zip(merge.names, accumulate(sizes, initial=0), strict=False))
 

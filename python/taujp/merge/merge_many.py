@@ -66,5 +66,5 @@ def merge_many(
     from .in_memory import merge_in_memory
 
     merge = prepare(ckpts, coefs, base, method=method, dtype=dtype, **options)
-    states = merge_in_memory(merge, [out] if isinstance(out, Mapping) else out)
+    states = merge_in_memory(merge, [dict(out)] if isinstance(out, Mapping) else out)
     return states[0] if merge.coefficients.single else states
