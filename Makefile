@@ -23,8 +23,9 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml setup.py $(shell find csrc tau
 demo: install
 	cd examples && ../$(BIN)/python demo.py
 
+# From tests/: in the root, the source folder taujp_ext/ would hide the installed package.
 test: install lint
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	cd tests && ../$(BIN)/python -m pytest $(TEST_ARGS)
 
 lint: install
 	$(BIN)/ruff check python taujp_ext build_backend tests benchmarks examples scripts setup.py
@@ -38,7 +39,8 @@ format: install
 	$(BIN)/clang-format -i $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 bench: install
-	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	for name in in_memory files many_tensors import_time; do \
+		$(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf build .venv *.egg-info demo-output

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# On a machine with a GPU: build, run the tests marked gpu and the GPU benchmark, print a table.
+# Needs torch (a CUDA build), nvcc, setuptools, pybind11, ninja, pytest, hypothesis, safetensors,
+# tqdm. The benchmark's JSON goes to $OUT if it is set, else to benchmarks/results/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+python3 -m pip install --quiet --no-build-isolation --no-deps --force-reinstall .
+cd tests # not the root: its taujp_ext/ would hide the installed one
+python3 -m taujp info
+python3 -m pytest -q -m gpu -p no:cacheprovider . || failed=1
+python3 -m pytest -q -p no:cacheprovider test_twin_exact.py test_twin_stepwise.py || failed=1
+cd "$root/benchmarks"
+python3 on_gpu.py
+if [ -n "${OUT:-}" ]; then cp results/on_gpu-*.json "$OUT"/; fi
+exit "${failed:-0}"

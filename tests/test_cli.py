@@ -1,0 +1,117 @@
+"""The command line, as a process of its own: what people type."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from states import random_states
+
+import taujp
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "taujp", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def files(tmp_path):
+    base, ckpts = random_states(2, torch.bfloat16)
+    for name, state in {"base": base, "a": ckpts[0], "c": ckpts[1]}.items():
+        save_file(state, tmp_path / f"{name}.safetensors")
+    return tmp_path, base, ckpts
+
+
+def pair(folder):
+    a, c = folder / "a.safetensors", folder / "c.safetensors"
+    return "--base", folder / "base.safetensors", "--ckpt", f"{a}=0.4", "--ckpt", f"{c}=0.3"
+
+
+def test_merge_writes_what_merge_many_returns(files):
+    folder, base, ckpts = files
+    out = folder / "out.safetensors"
+    done = run("merge", *pair(folder), "--method", "ties", "--density", "0.3", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(out)
+    expected = taujp.merge_many(ckpts, [0.4, 0.3], base, method="ties", density=0.3)
+    merged = load_file(out)
+    assert all(torch.equal(merged[name], expected[name]) for name in base)
+    with safe_open(out, "pt") as stream:
+        told = json.loads(stream.metadata()["taujp"])
+    assert told["method"] == "ties"
+    assert told["coefs"] == [0.4, 0.3]
+    assert [i["name"] for i in told["inputs"]] == ["a.safetensors", "c.safetensors"]
+    assert len(told["base"]["fingerprint"]) == 16
+
+
+def test_sweep_makes_a_model_a_row(files):
+    folder, base, ckpts = files
+    (folder / "sweep.csv").write_text("a,c\n0.1,0.2\n1,0\n0,1\n")
+    inputs = ["--ckpt", folder / "a.safetensors", "--ckpt", folder / "c.safetensors"]
+    where = ["--base", folder / "base.safetensors", "--coefs", folder / "sweep.csv"]
+    done = run("merge", *inputs, *where, "-o", folder / "sweep")
+    assert done.returncode == 0, done.stderr
+    paths = done.stdout.split()
+    expected = taujp.merge_many(ckpts, [[0.1, 0.2], [1, 0], [0, 1]], base)
+    for path, state in zip(paths, expected, strict=True):
+        merged = load_file(path)
+        assert all(torch.equal(merged[name], state[name]) for name in base)
+
+
+def test_dry_run_writes_nothing(files):
+    folder, _, _ = files
+    before = sorted(folder.iterdir())
+    done = run("merge", *pair(folder), "-o", folder / "out.safetensors", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} >= {"reads", "writes", "memory", "time"}
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "ties", "--gamma", "0.1"], "unknown option 'gamma'"),
+        (["--density", "0.1"], "task_arithmetic: unknown option 'density'"),
+        (["--method", "ties", "--density", "1.5"], "must lie in [0, 1]"),
+        (["--dtype", "int8"], "expected float32, float16 or bfloat16"),
+        (["--prefix", "nothing."], "beginning of no name"),
+        (["--ckpt", "missing.safetensors=1"], "missing.safetensors"),
+        (["--ckpt", "no-coefficient"], "expected PATH=COEF"),
+    ],
+)
+def test_one_clear_error(files, arguments, message):
+    folder, _, _ = files
+    done = run("merge", *pair(folder), *arguments, "-o", folder / "out.safetensors")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "out.safetensors").exists()
+
+
+def test_merging_files_never_imports_torch(files):
+    folder, _, _ = files
+    arguments = ["merge", *map(str, pair(folder)), "-o", str(folder / "out.safetensors")]
+    code = (
+        "import sys; from taujp.cli import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or ('torch' in sys.modules) * 7 or ('numpy' in sys.modules) * 8)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
+    assert done.returncode == 0, done
+
+
+def test_info_and_methods():
+    info = run("info")
+    assert info.returncode == 0
+    assert "SIMD" in info.stdout
+    assert torch.__version__.split("+")[0] in info.stdout
+    listed = run("methods")
+    assert all(name in listed.stdout for name in taujp.methods())
+    one = run("methods", "ties")
+    assert "2306.01708" in one.stdout
+    assert run("methods", "nonsense").returncode == 1
