@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import subprocess
 
 import torch
 from setuptools import Extension, setup
@@ -21,7 +22,8 @@ CXX = [
     "-ffp-contract=off",  # a fused multiply-add is written, never invented: same bits
     "-fvisibility=hidden",
     "-Wno-psabi",
-    "-Wno-maybe-uninitialized",
+    "-Wno-maybe-uninitialized",  # of the compiler's own intrinsics
+    "-Wno-uninitialized",
 ]
 
 
@@ -59,10 +61,24 @@ def cuda_architectures() -> str:
     return ";".join(f"{major}.{minor}" for major, minor in sorted(present)) or "8.0;9.0+PTX"
 
 
+def nvcc() -> str | None:
+    """The CUDA compiler: on the PATH, or in the toolkit that torch found."""
+    home = cpp_extension.CUDA_HOME
+    return shutil.which("nvcc") or (shutil.which("nvcc", path=f"{home}/bin") if home else None)
+
+
 def cuda_wanted() -> bool:
-    if os.environ.get("TAUJP_CUDA") == "0" or torch.version.cuda is None:
-        return False
-    return shutil.which("nvcc") is not None or cpp_extension.CUDA_HOME is not None
+    wanted = os.environ.get("TAUJP_CUDA") != "0" and torch.version.cuda is not None
+    return wanted and nvcc() is not None
+
+
+def cuda_libraries() -> list[str]:
+    """Where nvcc's own runtime library lies; nvcc on the PATH may be a script that calls another."""
+    dry = [nvcc(), "--dryrun", "-c", "-x", "cu", os.devnull]
+    told = subprocess.run(dry, capture_output=True, text=True, check=False).stderr
+    top = next((line[7:] for line in told.splitlines() if line.startswith("#$ TOP=")), None)
+    folders = [pathlib.Path(top, name) for name in ("lib64", "lib")] if top else []
+    return [str(folder.resolve()) for folder in folders if (folder / "libcudart.so").exists()]
 
 
 def cuda_module() -> Extension:
@@ -71,6 +87,7 @@ def cuda_module() -> Extension:
         "taujp_ext._cuda",
         ["csrc/cuda.cu"],
         include_dirs=[str(HERE / "csrc")],
+        library_dirs=cuda_libraries(),
         extra_compile_args={
             "cxx": CXX,
             "nvcc": [

@@ -19,6 +19,7 @@
 #include "stream/job.h"
 #include "stream/nonfinite.h"
 #include "stream/plan.h"
+#include "stream/probe.h"
 #include "stream/renaming.h"
 
 namespace py = pybind11;
@@ -132,6 +133,10 @@ PYBIND11_MODULE(_stream, m) {
         "Swaps two paths in one step; False where the file system cannot.");
   m.def("rename_onto_nothing", &rename_onto_nothing, py::arg("path"), py::arg("to"),
         "Renames; fails where something is there.");
+  m.def("heads_from", &heads_from, py::arg("key"), py::arg("density"), py::arg("first"),
+        py::arg("count"), "1 for each element from index `first` on that a coin keeps.");
+  m.def("before_cut", &before_cut, py::arg("cut"), py::arg("first"), py::arg("count"),
+        "1 for each of equal elements from index `first` on that a rank window keeps.");
   m.def("simd_level", [] { return std::string(level().name); });
   m.def("fingerprint", [](const py::bytes& data) {
     const std::string_view bytes = data;

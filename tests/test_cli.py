@@ -69,7 +69,12 @@ def test_dry_run_writes_nothing(files):
     before = sorted(folder.iterdir())
     done = run("merge", *pair(folder), "-o", folder / "out.safetensors", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert {line.split()[0] for line in done.stdout.splitlines()} >= {"reads", "writes", "memory", "time"}
+    assert {line.split()[0] for line in done.stdout.splitlines()} >= {
+        "reads",
+        "writes",
+        "memory",
+        "time",
+    }
     assert sorted(folder.iterdir()) == before
 
 
@@ -101,7 +106,9 @@ def test_merging_files_never_imports_torch(files):
         "import sys; from taujp.cli import main; code = main(sys.argv[1:]); "
         "sys.exit(code or ('torch' in sys.modules) * 7 or ('numpy' in sys.modules) * 8)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, check=False
+    )
     assert done.returncode == 0, done
 
 

@@ -100,10 +100,25 @@ static void keep_window(float* row, int64_t count, const Sieve& sieve, int64_t r
   }
 }
 
+// The same across a multiple of 2^32, where the key changes within the row.
+template <class Steps>
+static void keep_heads_across(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
+  for (int64_t j = 0; j < count; ++j) {
+    const uint64_t index = static_cast<uint64_t>(row_start + j);
+    const bool heads = coin(static_cast<uint32_t>(index), key_of_block(sieve.key, index >> 32)) <
+                       static_cast<uint32_t>(sieve.limit);
+    const Floats scaled = Steps::round(Floats(row[j]) * Floats(sieve.scale));
+    row[j] = heads ? scaled.bits[0] : 0.0f;
+  }
+}
+
 template <class Steps>
 static void keep_heads(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
   if (sieve.limit > 0xffffffffull) return;
-  const uint64_t key = key_of_block(sieve.key, static_cast<uint64_t>(row_start) >> 32);
+  const uint64_t block = static_cast<uint64_t>(row_start) >> 32;
+  if (static_cast<uint64_t>(row_start + count - 1) >> 32 != block)
+    return keep_heads_across<Steps>(row, count, sieve, row_start);
+  const uint64_t key = key_of_block(sieve.key, block);
   const Words limit(static_cast<uint32_t>(sieve.limit));
   const Floats scale(sieve.scale);
   for (int64_t j = 0; j < count; j += kLanes) {
