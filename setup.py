@@ -73,7 +73,7 @@ def cuda_wanted() -> bool:
 
 
 def cuda_libraries() -> list[str]:
-    """Where nvcc's own runtime library lies; nvcc on the PATH may be a script that calls another."""
+    """Where nvcc keeps its runtime library; the one on the PATH may be a script for another."""
     dry = [nvcc(), "--dryrun", "-c", "-x", "cu", os.devnull]
     told = subprocess.run(dry, capture_output=True, text=True, check=False).stderr
     top = next((line[7:] for line in told.splitlines() if line.startswith("#$ TOP=")), None)

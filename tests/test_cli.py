@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from states import random_states
 
 import taujp
+from states import random_states
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:

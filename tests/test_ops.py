@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reference import heads
 
 import taujp_ext
+from reference import heads
 from taujp.merge.recipe import coin_key
 
 taujp_ext.load()
