@@ -7,7 +7,9 @@
 
 namespace taujp {
 
-static const Level* available(const Level* level, bool here) { return here ? level : nullptr; }
+[[maybe_unused]] static const Level* available(const Level* level, bool here) {
+  return here ? level : nullptr;
+}
 
 static const Level* find_avx512() {
 #if defined(__x86_64__)
