@@ -46,8 +46,8 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
               std::vector<double> density, std::vector<double> skip, std::string fold,
               std::string sparsifier, std::string rescale, std::string rounding, bool normalize,
               bool keep_one, bool deltas, bool over_model, int64_t threads) {
-  Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
-                              normalize, keep_one, deltas, over_model);
+  Recipe recipe = named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
+                               normalize, keep_one, deltas, over_model);
   const Batch batch = make_batch(recipe, sources, bases, results, coefs, groups, keys);
   recipe.past_cache = bytes_of_results(recipe, batch.parameters) >= kLargeBytes;
   if (recipe.past_cache)
@@ -61,17 +61,10 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
 
 Tensor products(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs, bool deltas,
                 int64_t left, int64_t threads) {
-  const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
-  const Recipe recipe = make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
-                                    false, deltas, false);
-  const int64_t count = sources.size() / recipe.checkpoints;
-  Tensor groups = torch::stable::empty({count}, ScalarType::Long);
-  std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));
-  const Tensor none = torch::stable::empty({0}, ScalarType::Long);
-  const Batch batch = make_batch(recipe, sources, bases, {}, coefs, groups, none);
-  const std::vector<double> sums =
-      taujp::products(recipe, batch.parameters, static_cast<int>(left), static_cast<int>(threads));
-  return cpu_tensor(sums.data(), {left, recipe.results}, ScalarType::Double,
+  const Rows rows = make_rows(sources, bases, coefs, deltas);
+  const std::vector<double> sums = taujp::products(
+      rows.recipe, rows.batch.parameters, static_cast<int>(left), static_cast<int>(threads));
+  return cpu_tensor(sums.data(), {left, rows.recipe.results}, ScalarType::Double,
                     sums.size() * sizeof(double));
 }
 

@@ -22,8 +22,8 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
                   std::vector<double> skip, std::string fold, std::string sparsifier,
                   std::string rescale, std::string rounding, bool normalize, bool keep_one,
                   bool deltas, bool over_model, int64_t) {
-  const Recipe recipe = make_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
-                                    normalize, keep_one, deltas, over_model);
+  const Recipe recipe = named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
+                                     normalize, keep_one, deltas, over_model);
   const Batch host = make_batch(recipe, sources, bases, results, coefs, groups, keys);
   const Tensor& like = sources[0];
   const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
@@ -42,14 +42,7 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
 
 Tensor products_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases, Tensor coefs,
                      bool deltas, int64_t left, int64_t) {
-  const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
-  const Recipe recipe = make_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
-                                    false, deltas, false);
-  const int64_t count = sources.size() / recipe.checkpoints;
-  Tensor groups = torch::stable::empty({count}, ScalarType::Long);
-  std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));
-  const Tensor none = torch::stable::empty({0}, ScalarType::Long);
-  const Batch host = make_batch(recipe, sources, bases, {}, coefs, groups, none);
+  const auto [recipe, host] = make_rows(sources, bases, coefs, deltas);
   const Tensor& like = sources[0];
   const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
   cudaStream_t stream = current_stream(like);

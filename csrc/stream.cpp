@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/names.h"
+#include "core/named_recipe.h"
 #include "core/recipe.h"
 #include "core/run.h"
 #include "stream/check_plan.h"
@@ -41,27 +41,6 @@ static Item make_item(bool copy, int64_t size, int64_t before, int32_t coefs,
   return {copy, size, before, coefs, places_of(sources), places_of(targets), std::move(keys)};
 }
 
-static Recipe make_recipe(const std::string& fold, const std::string& sparsifier,
-                          const std::string& rescale, const std::string& rounding, bool normalize,
-                          bool keep_one, bool deltas, bool over_model, std::vector<double> density,
-                          std::vector<double> skip, std::vector<float> lambdas) {
-  Recipe recipe;
-  recipe.fold = fold_named(fold);
-  recipe.sparsifier = sparsifier_named(sparsifier);
-  recipe.rescale = rescale_named(rescale);
-  recipe.rounding = rounding_named(rounding);
-  recipe.normalize = normalize;
-  recipe.keep_one = keep_one;
-  recipe.deltas = deltas;
-  recipe.over_model = over_model && recipe.sparsifier == Sparsifier::magnitude;
-  recipe.checkpoints = static_cast<int>(density.size());
-  recipe.results = static_cast<int>(lambdas.size());
-  recipe.density = std::move(density);
-  recipe.skip = std::move(skip);
-  recipe.lambda = std::move(lambdas);
-  return recipe;
-}
-
 static std::unique_ptr<Job> start(Plan plan) {
   check_plan(plan);
   const py::gil_scoped_release free;
@@ -87,10 +66,10 @@ static void raise_os_error(std::exception_ptr thrown) {
 static void bind_plan(py::module_& m) {
   py::class_<Recipe>(m, "Recipe")
       .def(py::init<>())  // of a job that only copies
-      .def(py::init(&make_recipe), py::kw_only(), py::arg("fold"), py::arg("sparsifier"),
-           py::arg("rescale"), py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
-           py::arg("deltas") = false, py::arg("over_model") = false, py::arg("density"),
-           py::arg("skip"), py::arg("lambdas"));
+      .def(py::init(&named_recipe), py::kw_only(), py::arg("lambdas"), py::arg("density"),
+           py::arg("skip"), py::arg("fold"), py::arg("sparsifier"), py::arg("rescale"),
+           py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
+           py::arg("deltas") = false, py::arg("over_model") = false);
   py::class_<InputFile>(m, "InputFile").def(py::init([](std::string path, int64_t size, int64_t t) {
     return InputFile{std::move(path), size, t};
   }));

@@ -6,10 +6,11 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
-#include "core/names.h"
+#include "core/named_recipe.h"
 #include "core/recipe.h"
 
 namespace taujp {
@@ -51,28 +52,6 @@ inline void check_table(const Tensor& table, ScalarType dtype, int64_t size, con
                       table.numel() == size,
                   "taujp: ", what, " must be a contiguous CPU tensor of ", size, " elements, has ",
                   table.numel());
-}
-
-inline Recipe make_recipe(const std::vector<double>& lambdas, const std::vector<double>& density,
-                          const std::vector<double>& skip, const std::string& fold,
-                          const std::string& sparsifier, const std::string& rescale,
-                          const std::string& rounding, bool normalize, bool keep_one, bool deltas,
-                          bool over_model) {
-  Recipe recipe;
-  recipe.fold = fold_named(fold);
-  recipe.sparsifier = sparsifier_named(sparsifier);
-  recipe.rescale = rescale_named(rescale);
-  recipe.rounding = rounding_named(rounding);
-  recipe.normalize = normalize;
-  recipe.keep_one = keep_one;
-  recipe.deltas = deltas;
-  recipe.over_model = over_model && recipe.sparsifier == Sparsifier::magnitude;
-  recipe.checkpoints = static_cast<int>(density.size());
-  recipe.results = static_cast<int>(lambdas.size());
-  recipe.lambda.assign(lambdas.begin(), lambdas.end());
-  recipe.density = density;
-  recipe.skip = skip;
-  return recipe;
 }
 
 // sources [P * N], bases [P] or none, results [P * K]; coefs [G, K, N] float32, groups [P] int64,
@@ -128,6 +107,25 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
     batch.parameters.push_back(parameter);
   }
   return batch;
+}
+
+// What `products` works on: coefs [1, K, N], all parameters of one group.
+struct Rows {
+  Recipe recipe;
+  Batch batch;
+};
+
+inline Rows make_rows(const std::vector<Tensor>& sources, const std::vector<Tensor>& bases,
+                      const Tensor& coefs, bool deltas) {
+  STD_TORCH_CHECK(coefs.dim() == 3, "taujp: coefs must be [1, K, N]");
+  const std::vector<double> lambdas(coefs.size(1), 1.0), density(coefs.size(2), 1.0);
+  const Recipe recipe = named_recipe(lambdas, density, {}, "linear", "none", "none", "exact", false,
+                                     false, deltas, false);
+  const int64_t count = sources.size() / recipe.checkpoints;
+  Tensor groups = torch::stable::empty({count}, ScalarType::Long);
+  std::memset(groups.mutable_data_ptr(), 0, count * sizeof(int64_t));
+  const Tensor none = torch::stable::empty({0}, ScalarType::Long);
+  return {recipe, make_batch(recipe, sources, bases, {}, coefs, groups, none)};
 }
 
 }  // namespace taujp
