@@ -15,7 +15,7 @@ from pathlib import Path
 
 import plain_torch
 import torch
-from measure import copy_bandwidth, interleaved
+from measure import bandwidth_of, copies, interleaved
 from record import Record
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -32,10 +32,7 @@ PEER = Path(__file__).with_name("peer_ties.py")
 def main() -> None:
     arguments = parsed()
     record = Record("in_memory")
-    bandwidth = copy_bandwidth()
-    record.raw["copy_bytes_per_second"] = bandwidth
-    record.add("copy bandwidth, read + written", bandwidth / 1e9, "GB/s")
-    linear_and_task_arithmetic(record, bandwidth)
+    linear_and_task_arithmetic(record)
     one_large_tensor(record)
     if not arguments.skip_ties:
         ties(record, arguments.peer_python)
@@ -67,7 +64,7 @@ def states(matrices: int, shape: tuple[int, ...] = MATRIX) -> tuple[State, list[
     return base, tuned
 
 
-def linear_and_task_arithmetic(record: Record, bandwidth: float) -> None:
+def linear_and_task_arithmetic(record: Record) -> None:
     """8 x 40 M fp32: of the machine's copy bandwidth, and against plain torch."""
     base, ckpts = states(10)
     rows = [[c * (1 + k / 16) for c in COEFS] for k in range(16)]
@@ -83,6 +80,7 @@ def linear_and_task_arithmetic(record: Record, bandwidth: float) -> None:
         "16 models, linear": lambda: taujp.merge_many(ckpts, rows),
         "16 models, task arithmetic": lambda: taujp.merge_many(ckpts, rows, base),
         **in_place(ckpts, rows, base),
+        **copies(),  # in turns with the merges: this machine's speed drifts
     }
     check(taujp.merge_many(ckpts, COEFS), plain_torch.summed(ckpts, COEFS))
     expected = plain_torch.summed_task_vectors(ckpts, COEFS, base)
@@ -90,6 +88,9 @@ def linear_and_task_arithmetic(record: Record, bandwidth: float) -> None:
     check(taujp.merge_many(ckpts, rows, base)[0], expected)
     best = interleaved(works)
     record.raw["seconds"] = best
+    bandwidth = bandwidth_of(best)
+    record.raw["copy_bytes_per_second"] = bandwidth
+    record.add("copy bandwidth, read + written", bandwidth / 1e9, "GB/s")
     one = sum(t.nbytes for t in base.values())
     for name, states_read in (("linear", N), ("task arithmetic", N + 1)):
         for where in ("into new memory", "into given memory"):
