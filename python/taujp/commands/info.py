@@ -25,9 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows += [
         (
             "processors",
-            str(
-                len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-            ),
+            str(len(os.sched_getaffinity(0))),
         )
     ]
     for name, value in rows:
