@@ -22,12 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [("taujp", taujp.__version__), ("python", platform.python_version())]
     rows += [(package, _version(package)) for package in PACKAGES]
     rows += [("_stream", _stream()), *_torch_modules()]
-    rows += [
-        (
-            "processors",
-            str(len(os.sched_getaffinity(0))),
-        )
-    ]
+    rows += [("processors", str(len(os.sched_getaffinity(0))))]
     for name, value in rows:
         print(f"{name:18} {value}")
     return 0
