@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).parent
 # The oldest torch whose stable ABI the built modules ask for: they run on it and on all later ones.
 TORCH_TARGET = "0x020b000000000000"
 CORE = sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc/core").glob("*.cpp"))
+TANGENT = sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc/tangent").glob("*.cpp"))
 HEADERS = sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc").rglob("*.h"))
 CXX = [
     "-std=c++17",
@@ -30,7 +31,7 @@ CXX = [
 def cpu_module() -> Extension:
     return cpp_extension.CppExtension(
         "taujp_ext._cpu",
-        ["csrc/cpu.cpp", *CORE],
+        ["csrc/cpu.cpp", *CORE, *TANGENT],
         include_dirs=[str(HERE / "csrc")],
         extra_compile_args=[*CXX, f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"],
         extra_link_args=["-pthread"],

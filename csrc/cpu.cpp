@@ -8,6 +8,7 @@
 
 #include "core/merge.h"
 #include "core/run.h"
+#include "cpu_tangent.h"
 #include "torch_rim.h"
 
 namespace taujp {
@@ -84,11 +85,27 @@ STABLE_TORCH_LIBRARY(taujp, m) {
       "threads) "
       "-> Tensor");
   m.def("simd_level() -> str");
+  m.def(
+      "layer_norm_tangent(Tensor x, Tensor? dx, Tensor mean, Tensor rstd, Tensor? weight, Tensor? "
+      "dweight, Tensor? dbias) -> Tensor");
+  m.def("gelu_tangent(Tensor x, Tensor dx, str approximate) -> Tensor");
+  m.def("row_norm(Tensor x) -> Tensor");
+  m.def("row_norm_grad(Tensor x, Tensor norm, Tensor grad) -> Tensor");
+  m.def(
+      "attention_tangent(Tensor q, Tensor k, Tensor v, Tensor? dq, Tensor? dk, Tensor? dv, Tensor? "
+      "mask, float scale, bool causal) -> Tensor");
+  m.def("deltas(Tensor[] theta, Tensor[] theta0, ScalarType? dtype) -> Tensor[]");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(taujp, CPU, m) {
   m.impl("merge_", TORCH_BOX(&taujp::ops::merge_));
   m.impl("products", TORCH_BOX(&taujp::ops::products));
+  m.impl("layer_norm_tangent", TORCH_BOX(&taujp::ops::layer_norm_tangent));
+  m.impl("gelu_tangent", TORCH_BOX(&taujp::ops::gelu_tangent));
+  m.impl("row_norm", TORCH_BOX(&taujp::ops::row_norm));
+  m.impl("row_norm_grad", TORCH_BOX(&taujp::ops::row_norm_grad));
+  m.impl("attention_tangent", TORCH_BOX(&taujp::ops::attention_tangent));
+  m.impl("deltas", TORCH_BOX(&taujp::ops::deltas));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(taujp, CompositeExplicitAutograd, m) {

@@ -13,3 +13,33 @@ def _merge_(sources, bases, results, coefs, *rest):
 @torch.library.register_fake("taujp::products")
 def _products(sources, bases, coefs, deltas, left, threads):
     return torch.empty((left, coefs.shape[1]), dtype=torch.float64)
+
+
+@torch.library.register_fake("taujp::layer_norm_tangent")
+def _layer_norm_tangent(x, dx, mean, rstd, weight, dweight, dbias):
+    return torch.empty_like(x)
+
+
+@torch.library.register_fake("taujp::gelu_tangent")
+def _gelu_tangent(x, dx, approximate):
+    return torch.empty_like(x)
+
+
+@torch.library.register_fake("taujp::row_norm")
+def _row_norm(x):
+    return x.new_empty(x.shape[0])
+
+
+@torch.library.register_fake("taujp::row_norm_grad")
+def _row_norm_grad(x, norm, grad):
+    return torch.empty_like(x)
+
+
+@torch.library.register_fake("taujp::deltas")
+def _deltas(theta, theta0, dtype):
+    return [torch.empty_like(t, dtype=dtype) for t in theta]
+
+
+@torch.library.register_fake("taujp::attention_tangent")
+def _attention_tangent(q, k, v, dq, dk, dv, mask, scale, causal):
+    return q.new_empty((q.shape[0], q.shape[2], q.shape[1], v.shape[3])).transpose(1, 2)

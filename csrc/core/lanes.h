@@ -55,6 +55,7 @@ TAUJP_INLINE Words operator*(Words a, uint32_t b) { return Words(a.bits * b); }
 TAUJP_INLINE Words operator^(Words a, Words b) { return Words(a.bits ^ b.bits); }
 TAUJP_INLINE Words operator&(Words a, uint32_t b) { return Words(a.bits & b); }
 TAUJP_INLINE Words operator>>(Words a, int shift) { return Words(a.bits >> shift); }
+TAUJP_INLINE Words operator<<(Words a, int shift) { return Words(a.bits << shift); }
 TAUJP_INLINE Mask operator==(Words a, Words b) { return {a.bits == b.bits}; }
 TAUJP_INLINE Mask operator<(Words a, Words b) { return {a.bits < b.bits}; }
 TAUJP_INLINE Mask operator>(Words a, Words b) { return {a.bits > b.bits}; }

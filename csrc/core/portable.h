@@ -8,3 +8,17 @@
 #else
 #define TAUJP_INLINE inline __attribute__((always_inline))
 #endif
+
+// After a lambda's parameters.
+#if defined(__CUDACC__)
+#define TAUJP_INLINE_LAMBDA
+#else
+#define TAUJP_INLINE_LAMBDA __attribute__((always_inline))
+#endif
+
+// Before a loop over an array that is to stay in registers.
+#if defined(__clang__) || defined(__CUDACC__)
+#define TAUJP_UNROLL _Pragma("unroll")
+#else
+#define TAUJP_UNROLL _Pragma("GCC unroll 8")
+#endif

@@ -7,9 +7,12 @@
 
 namespace taujp {
 
-enum class Dtype : int32_t { f32 = 0, f16 = 1, bf16 = 2 };
+// The merges know the first three; the tangents f64 as well.
+enum class Dtype : int32_t { f32 = 0, f16 = 1, bf16 = 2, f64 = 3 };
 
-TAUJP_INLINE constexpr size_t bytes_of(Dtype dtype) { return dtype == Dtype::f32 ? 4 : 2; }
+TAUJP_INLINE constexpr size_t bytes_of(Dtype dtype) {
+  return dtype == Dtype::f64 ? 8 : dtype == Dtype::f32 ? 4 : 2;
+}
 
 // A format as an argument, where a formula picks an overload by it.
 template <Dtype>

@@ -16,6 +16,12 @@ _HOME = {
     "cosine_matrix": "taujp.merge.task_vector",
     "edit": "taujp.merge.edit",
     "methods": "taujp.merge.method",
+    "linearize": "taujp.tangent",
+    "TangentError": "taujp.tangent",
+    "tau_jp": "taujp.tangent.metric",
+    "tau_jp_matrix": "taujp.tangent.metric",
+    "tau_jp_by_layer": "taujp.tangent.attribution",
+    "tangent_features": "taujp.tangent.features",
     "open_checkpoint": "taujp.checkpoint",
     "CheckpointError": "taujp.checkpoint",
     "MergeError": "taujp.merge.errors",
@@ -31,6 +37,12 @@ if TYPE_CHECKING:  # for editors and type checkers
     from taujp.merge.method import methods as methods
     from taujp.merge.task_vector import TaskVector as TaskVector
     from taujp.merge.task_vector import cosine_matrix as cosine_matrix
+    from taujp.tangent import TangentError as TangentError
+    from taujp.tangent import linearize as linearize
+    from taujp.tangent.attribution import tau_jp_by_layer as tau_jp_by_layer
+    from taujp.tangent.features import tangent_features as tangent_features
+    from taujp.tangent.metric import tau_jp as tau_jp
+    from taujp.tangent.metric import tau_jp_matrix as tau_jp_matrix
 
 
 def __getattr__(name: str) -> Any:
