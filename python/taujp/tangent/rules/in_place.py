@@ -53,9 +53,10 @@ def apply(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         )
     changed = plain(target, *args[1:], **kwargs).to(target.dtype)
     if changed.shape != target.shape:
-        raise RuntimeError(
-            f"{name_of(func)}: the result has shape {tuple(changed.shape)}; expected that of the "
-            f"tensor written into, {tuple(target.shape)}"
+        raise TangentError(
+            f"tangent: {name_of(func)} would change the shape of what it writes into from "
+            f"{tuple(target.shape)} to {tuple(changed.shape)}; expected one that keeps it; use "
+            "linearize(model, backend='generic')"
         )
     none = (None,) * len(target.tangents)
     moves = type(changed) is Dual
