@@ -283,3 +283,37 @@ def test_tied_weights_move_together():
     tau = {"a.weight": torch.randn(4, 4, dtype=torch.float64)}
     df = taujp.linearize(model, moved(model, tau) | {"b.weight": model.a.weight + tau["a.weight"]})
     assert_same(df.dual(x)[1], twin(model, tau, x)[1])
+
+
+class Draws(nn.Module):
+    """Drops at random whatever the mode: its gradient would be another sample's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4, dtype=torch.float64)
+
+    def forward(self, x):
+        return functional.dropout(self.linear(x), 0.5, training=True)
+
+
+def test_a_model_that_draws_random_numbers_is_refused(way):
+    with pytest.raises(TangentError, match="random"):
+        taujp.linearize(Draws(), **way)(torch.randn(2, 4, dtype=torch.float64))
+
+
+class Mapped(nn.Module):
+    """A torch.func transform inside of a model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4, dtype=torch.float64)
+
+    def forward(self, x):
+        return torch.vmap(lambda row: self.linear(row).tanh())(x)
+
+
+def test_a_transform_inside_a_model():
+    torch.manual_seed(0)
+    model, x = Mapped(), torch.randn(3, 4, dtype=torch.float64)
+    tau = some_tau(model)
+    assert_same(taujp.linearize(model, moved(model, tau)).dual(x)[1], twin(model, tau, x)[1])

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
@@ -27,6 +29,19 @@ class Watch(TorchFunctionMode):
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         super().__init__()
         self._own = {id(parameter) for parameter in parameters}
+
+    def __enter__(self) -> Watch:
+        self._random = random_state()
+        return super().__enter__()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        if kind is None and random_state() != self._random:
+            raise TangentError(
+                "tangent: the model draws random numbers, and its gradient would be another "
+                "sample's than its value; expected a function of x and theta; leave randomness out "
+                "in evaluation mode"
+            )
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -50,8 +65,18 @@ class Watch(TorchFunctionMode):
         return out
 
 
+def random_state() -> bytes:
+    """Where torch's generators are: of the CPU, and of the current CUDA device if it is in use."""
+    state = torch.get_rng_state().numpy().tobytes()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state += torch.cuda.get_rng_state().numpy().tobytes()
+    return state
+
+
 def _refuse_dropped(func: Callable[..., Any], inputs: list[Tensor], out: Any) -> None:
     outputs = [leaf for leaf in tree_leaves(out) if is_differentiable(leaf)]
+    if any(map(is_functorch_wrapped_tensor, (*inputs, *outputs))):
+        return  # inside a torch.func transform, whose tensors cannot be looked into
     if outputs and any(map(_moves, inputs)) and not any(map(_moves, outputs)):
         raise TangentError(
             f"tangent: {name_of(func)} drops the tangent of its inputs; expected an operation with "

@@ -105,11 +105,12 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = Fa
 
 @rule(functional.embedding)
 def embedding(
-    indices: Tensor,
+    input: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,
     max_norm: float | None = None,
-    *args: Any,
+    *_: Any,
+    **__: Any,
 ) -> Any:
     """y = weight[i]: dy = dweight[i]."""
     if max_norm is not None:
@@ -117,6 +118,6 @@ def embedding(
 
     def tangent(d: Directions) -> Tensor | None:
         dweight = d(weight)
-        return None if dweight is None else functional.embedding(indices, dweight, padding_idx)
+        return None if dweight is None else functional.embedding(input, dweight, padding_idx)
 
-    return functional.embedding(indices, weight, padding_idx), tangent
+    return functional.embedding(input, weight, padding_idx), tangent
