@@ -90,6 +90,8 @@ def deltas(
     Raises RuntimeError where the lists do not match and where a gradient is recorded.
     """
     _refuse_derivatives("deltas", *theta, *theta0)
+    if len(theta) == len(theta0) == 0:
+        return []
     return list(
         torch.ops.taujp.deltas(
             [one.contiguous() for one in theta],

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from taujp.tangent import kernels
 
@@ -22,15 +21,16 @@ class _RowNorm(torch.autograd.Function):
         ctx.save_for_forward(*inputs, output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         x, norm = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted, or torch.func's
+            return x * torch.where(norm == 0, 0, grad / norm.where(norm != 0, 1))[:, None]
         return kernels.row_norm_grad(x, norm, grad)
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor) -> Tensor:
         x, norm = ctx.saved_tensors
-        return torch.where(norm == 0, 0, (x * dx).sum(-1) / norm)
+        return torch.where(norm == 0, 0, (x * dx).sum(-1) / norm.where(norm != 0, 1))
 
 
 def row_norm(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def row_norm(x: Tensor) -> Tensor:
 
     x: [rows, width] to [rows]: y = sqrt(sum x^2). Gradient grad_x = grad_y x / y and tangent
     dy = <x, dx> / y, both 0 where y is 0 (torch.linalg.vector_norm's subgradient there, without the
-    infinities of sqrt's). Once differentiable. Raises ValueError where x is not two-dimensional.
+    infinities of sqrt's). Raises ValueError where x is not two-dimensional.
     Equivalent to torch.linalg.vector_norm(x, dim=-1).
     """
     if x.dim() != 2:

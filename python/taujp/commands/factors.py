@@ -1,0 +1,60 @@
+"""`taujp factors`: a task's Kronecker factors, for penalties that need none of its images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SPLITS = ("train", "validation")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that `taujp factors` takes."""
+    model = "demo, NAME[:WEIGHTS] of open_clip such as ViT-B-32:openai, or a folder of open_clip"
+    parser.add_argument("--model", required=True, metavar="MODEL", help=model)
+    parser.add_argument("--task", required=True, metavar="NAME", help="whose images are looked at")
+    parser.add_argument("--root", default=".", metavar="FOLDER", help="where images of tasks are")
+    split = "of the task (default train); images are drawn from it at random"
+    parser.add_argument("--split", choices=SPLITS, default="train", help=split)
+    parser.add_argument("--images", type=int, default=256, help="how many (default 256)")
+    draws = "backward passes an image, in random output directions (default 2)"
+    parser.add_argument("--draws", type=int, default=2, help=draws)
+    parser.add_argument("--seed", type=int, default=0, help="of images and draws (default 0)")
+    exclude = "leave out parameters of such names, as 'conv1*'; they must stay frozen in training"
+    parser.add_argument("--exclude", nargs="+", default=[], metavar="PATTERN", help=exclude)
+    plain = "of the features as the encoder gives them, not divided by their norm"
+    parser.add_argument("--not-normalised", action="store_true", help=plain)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
+    workers = "processes that load images (default 0: none)"
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
+    parser.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.safetensors to write"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Gather the factors of one task and write them."""
+    from taujp.data import find_task
+    from taujp.tangent.kronecker import gather_factors
+    from taujp.train.model import load_model
+
+    loaded = load_model(arguments.model, device=arguments.device)
+    splits = find_task(arguments.task).splits(loaded.transform, root=arguments.root)
+    settings = {"model": arguments.model, "tasks": [arguments.task], "split": arguments.split}
+    factors = gather_factors(
+        loaded.model,
+        None,
+        getattr(splits, arguments.split),
+        images=arguments.images,
+        draws=arguments.draws,
+        seed=arguments.seed,
+        exclude=arguments.exclude,
+        normalised=not arguments.not_normalised,
+        settings=settings,
+        workers=arguments.workers,
+    )
+    path = factors.save(arguments.out)
+    size = path.stat().st_size / 1e6
+    images = factors.settings["images"]
+    print(f"{path}: {len(factors.blocks)} blocks of {images} images, {size:.1f} MB")
+    return 0
