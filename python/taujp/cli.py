@@ -1,4 +1,4 @@
-"""The command `taujp`: merge files, list the methods, say what is installed."""
+"""The command `taujp`: merge files, fine-tune, list the methods, say what is installed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 import taujp
-from taujp.commands import info, merge, methods
+from taujp.commands import factors, finetune, info, merge, methods
 
 COMMANDS: dict[
     str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 ] = {
     "merge": ("merge checkpoints from files to files", merge.add_arguments, merge.run),
+    "finetune": ("fine-tune on a task", finetune.add_arguments, finetune.run),
+    "factors": ("gather a task's Kronecker factors", factors.add_arguments, factors.run),
     "methods": ("list the merge methods and their options", methods.add_arguments, methods.run),
     "info": ("print versions, modules and hardware", info.add_arguments, info.run),
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+DecayTowards = Literal["theta0", "zero"]
 
 
 @dataclass(frozen=True)
@@ -11,7 +14,10 @@ class Recipe:
     """Settings of `finetune`; the defaults are those of the papers on CLIP task vectors.
 
     steps: optimiser steps. warmup_steps: of linear warm-up before the cosine. gradient_clip: the
-    largest norm of the gradient. weight_decay pulls the weights to 0, as AdamW does.
+    largest norm of the gradient. weight_decay pulls the weights to where they started (the task
+    vector to 0); decay_towards="zero" pulls them to 0, as AdamW does. accumulate: parts that a
+    batch is computed in, one after another, for less memory and the same gradient. save_every:
+    steps between the states that a killed run goes on from (0: none).
     """
 
     steps: int = 2000
@@ -22,19 +28,28 @@ class Recipe:
     gradient_clip: float = 1.0
     label_smoothing: float = 0.0
     seed: int = 0
+    accumulate: int = 1
+    decay_towards: DecayTowards = "theta0"
+    save_every: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "learning_rate", "gradient_clip"):
+        for name in ("steps", "batch_size", "learning_rate", "gradient_clip", "accumulate"):
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"Recipe: {name} is {getattr(self, name)}; expected a number above 0"
                 )
-        for field in fields(self):
-            if not 0 <= getattr(self, field.name) < math.inf:
-                raise ValueError(
-                    f"Recipe: {field.name} is {getattr(self, field.name)}; expected a finite "
-                    "number, 0 or more"
-                )
+        for name, value in self._numbers().items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"Recipe: {name} is {value}; expected a finite number, 0 or more")
+        if self.decay_towards not in get_args(DecayTowards):
+            raise ValueError(
+                f"Recipe: decay_towards is {self.decay_towards!r}; expected one of "
+                f"{list(get_args(DecayTowards))}"
+            )
+
+    def _numbers(self) -> dict[str, Any]:
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in every.items() if name != "decay_towards"}
 
 
 def learning_rate_factor(step: int, *, steps: int, warmup_steps: int) -> float:
