@@ -3,7 +3,11 @@ reported on test data."""
 
 from taujp.evaluate.accuracy import accuracy, predictions
 from taujp.evaluate.addition import COEFFICIENTS, sweep_addition
+from taujp.evaluate.merged import MergedModels, merged_models
+from taujp.evaluate.merged_tangents import MergedTangents
+from taujp.evaluate.merged_weights import MergedWeights
 from taujp.evaluate.negation import negation
+from taujp.evaluate.result_files import load_result, save_result
 from taujp.evaluate.results import (
     Addition,
     AdditionPoint,
@@ -11,8 +15,6 @@ from taujp.evaluate.results import (
     NegationPoint,
     SingleTask,
     Unqualified,
-    load_result,
-    save_result,
 )
 from taujp.evaluate.single_task import single_task
 
@@ -20,12 +22,16 @@ __all__ = [
     "COEFFICIENTS",
     "Addition",
     "AdditionPoint",
+    "MergedModels",
+    "MergedTangents",
+    "MergedWeights",
     "Negation",
     "NegationPoint",
     "SingleTask",
     "Unqualified",
     "accuracy",
     "load_result",
+    "merged_models",
     "negation",
     "predictions",
     "save_result",

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from torch import Tensor
 from tqdm import tqdm
 
-import taujp
-from taujp.evaluate.accuracy import accuracy
+from taujp.evaluate.merged import MergedModels, Split, merged_models
 from taujp.evaluate.results import Addition, AdditionPoint, SingleTask
 from taujp.evaluate.single_task import check_names
-from taujp.train.encoder import PREFIX, encoder_state, encoder_weights
 from taujp.train.prepare import PreparedTask
 
 COEFFICIENTS = tuple(step / 20 for step in range(21))
 
-Split = Literal["validation", "test"]
-
 
 def sweep_addition(
     model: Any,
-    finetuned: Mapping[str, Any],
+    finetuned: Mapping[str, Any] | MergedModels,
     tasks: Sequence[PreparedTask],
     single: Sequence[SingleTask],
     *,
@@ -35,67 +30,53 @@ def sweep_addition(
 ) -> Addition:
     """Evaluates theta0 + c * sum_t tau_t for every c on validation, and two of them on test.
 
-    All coefficients are merged in one call of taujp.merge_many, from one read of the checkpoints;
-    `merges_at_once` bounds how many merged models are held in memory (a ViT-B-32 image encoder is
-    350 MB, 21 of them 7 GB). `single` comes from single_task; `options` go to merge_many.
+    `finetuned`: {task name: checkpoint}, or MergedModels. Ordinary models: all coefficients are
+    merged in one call of taujp.merge_many, from one read of the checkpoints; `method`,
+    `merges_at_once` and `options` are those of MergedWeights. Linearised ones: one pass over each
+    data set serves all coefficients. `single` comes from single_task on the same models.
     Source: Ilharco et al. 2023, "Editing models with task arithmetic".
     """
-    check_names(finetuned, tasks, operation="sweep_addition")
     if not coefficients:
         raise ValueError("sweep_addition: coefficients is empty; expected at least one number")
-
-    def points(values: Sequence[float], split: Split) -> tuple[AdditionPoint, ...]:
-        return _points(
-            model,
-            finetuned,
-            tasks,
-            single,
-            values,
-            split,
-            merges_at_once=merges_at_once,
-            workers=workers,
-            progress=progress,
-            method=method,
-            **options,
-        )
-
-    validation = points(coefficients, "validation")
+    models = merged_models(
+        model,
+        finetuned,
+        method=method,
+        merges_at_once=merges_at_once,
+        workers=workers,
+        **options,
+    )
+    check_names(models.names, tasks, operation="sweep_addition")
+    validation = _points(models, tasks, single, coefficients, "validation", progress)
     best = max(validation, key=lambda point: point.normalised)
-    chosen, one_shot = points((best.coefficient, 1.0), "test")
-    return Addition(method, options, tuple(single), validation, chosen, one_shot)
+    chosen, one_shot = _points(models, tasks, single, (best.coefficient, 1.0), "test", progress)
+    return Addition(
+        models.method, models.options, tuple(single), validation, chosen, one_shot, models.mode
+    )
 
 
 def _points(
-    model: Any,
-    finetuned: Mapping[str, Any],
+    models: MergedModels,
     tasks: Sequence[PreparedTask],
     single: Sequence[SingleTask],
     coefficients: Sequence[float],
     split: Split,
-    *,
-    merges_at_once: int | None,
-    workers: int,
     progress: bool,
-    **merge: Any,
 ) -> tuple[AdditionPoint, ...]:
     """Every coefficient's point on one split; the other split is not looked at."""
     reference = {one.task: getattr(one, f"finetuned_{split}") for one in single}
-    checkpoints = [finetuned[task.name] for task in tasks]
-    states = merged_states(model, checkpoints, coefficients, at_once=merges_at_once, **merge)
-    bar = tqdm(
-        total=len(coefficients), desc=f"addition, {split}", disable=not progress, leave=False
+    rows = [dict.fromkeys(models.names, coefficient) for coefficient in coefficients]
+    found = tqdm(
+        models.sums(rows, tasks, split),
+        total=len(rows),
+        desc=f"addition, {split}",
+        disable=not progress,
+        leave=False,
     )
-    points = []
-    for coefficient, state in zip(coefficients, states, strict=True):
-        with encoder_weights(model, state):
-            each = {
-                task.name: accuracy(model, task.head, getattr(task.splits, split), workers=workers)
-                for task in tasks
-            }
-        points.append(_point(coefficient, each, reference))
-        bar.update()
-    bar.close()
-    return tuple(points)
+    return tuple(
+        _point(coefficient, each, reference)
+        for coefficient, each in zip(coefficients, found, strict=True)
+    )
 
 
 def _point(
@@ -111,20 +92,3 @@ def _point(
         )
     normalised = sum(value / reference[name] for name, value in each.items()) / len(each)
     return AdditionPoint(coefficient, dict(each), absolute, normalised)
-
-
-def merged_states(
-    model: Any,
-    checkpoints: Sequence[Any],
-    coefficients: Sequence[float],
-    *,
-    at_once: int | None,
-    **merge: Any,
-) -> Iterator[dict[str, Tensor]]:
-    """theta0 + c * sum_t tau_t for one c after another, merged `at_once` of them at a time."""
-    base = encoder_state(model)
-    step = at_once or len(coefficients)
-    for start in range(0, len(coefficients), step):
-        group = coefficients[start : start + step]
-        rows = [[float(coefficient)] * len(checkpoints) for coefficient in group]
-        yield from taujp.merge_many(checkpoints, rows, base=base, prefix=PREFIX, **merge)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from taujp.evaluate.accuracy import accuracy
-from taujp.evaluate.addition import COEFFICIENTS, Split, merged_states
+from taujp.evaluate.addition import COEFFICIENTS
+from taujp.evaluate.merged import MergedModels, Split, merged_models
 from taujp.evaluate.results import Negation, NegationPoint, Unqualified
-from taujp.train.encoder import encoder_weights
 from taujp.train.prepare import PreparedTask
 
 Rule = Literal["largest", "least_target"]
@@ -30,32 +29,32 @@ def negation(
 ) -> Negation:
     """Evaluates theta0 - c * tau for every c on validation and the chosen one on test.
 
+    `finetuned`: the target's checkpoint, or MergedModels that hold it under the target's name;
+    a linearised model is evaluated at every c from one pass over each data set.
     A coefficient qualifies when the control keeps at least `keep` of the pre-trained model's
     accuracy. rule: of those, "largest" takes the largest (Ilharco et al. 2023), "least_target" the
     one with the lowest accuracy on the target (their code). Coefficient 0, the model as it was,
     is no answer; when nothing else qualifies the result says so with an `Unqualified`.
     """
     _check(coefficients, rule)
-
-    def points(values: Sequence[float], split: Split) -> tuple[NegationPoint, ...]:
-        signed = [-value for value in values]
-        states = merged_states(
-            model, [finetuned], signed, at_once=merges_at_once, method=method, **options
-        )
-        found = []
-        for value, state in zip(values, states, strict=True):
-            with encoder_weights(model, state):
-                found.append(_point(model, value, target, control, split, workers))
-        return tuple(found)
-
-    needed = keep * accuracy(model, control.head, control.splits.validation, workers=workers)
-    validation = points(coefficients, "validation")
+    models = merged_models(
+        model,
+        finetuned if isinstance(finetuned, MergedModels) else {target.name: finetuned},
+        method=method,
+        merges_at_once=merges_at_once,
+        workers=workers,
+        **options,
+    )
+    needed = keep * models.pretrained(control, "validation")
+    validation = _points(models, target, control, coefficients, "validation")
     chosen = _choose(validation, needed, rule)
-    before = _point(model, 0.0, target, control, "test", workers)
+    before = NegationPoint(
+        0.0, models.pretrained(target, "test"), models.pretrained(control, "test")
+    )
     outcome = chosen
     if isinstance(chosen, NegationPoint):
-        outcome = points([chosen.coefficient], "test")[0]
-    return Negation(target.name, control.name, rule, keep, validation, before, outcome)
+        outcome = _points(models, target, control, [chosen.coefficient], "test")[0]
+    return Negation(target.name, control.name, rule, keep, validation, before, outcome, models.mode)
 
 
 def _check(coefficients: Sequence[float], rule: str) -> None:
@@ -68,19 +67,20 @@ def _check(coefficients: Sequence[float], rule: str) -> None:
         raise ValueError(f"negation: rule is {rule!r}; expected 'largest' or 'least_target'")
 
 
-def _point(
-    model: Any,
-    coefficient: float,
+def _points(
+    models: MergedModels,
     target: PreparedTask,
     control: PreparedTask,
+    coefficients: Sequence[float],
     split: Split,
-    workers: int,
-) -> NegationPoint:
-    target_accuracy, control_accuracy = (
-        accuracy(model, task.head, getattr(task.splits, split), workers=workers)
-        for task in (target, control)
+) -> tuple[NegationPoint, ...]:
+    """Every coefficient's point on one split; the other split is not looked at."""
+    rows = [{target.name: -coefficient} for coefficient in coefficients]
+    each = models.sums(rows, (target, control), split)
+    return tuple(
+        NegationPoint(coefficient, found[target.name], found[control.name])
+        for coefficient, found in zip(coefficients, each, strict=True)
     )
-    return NegationPoint(coefficient, target_accuracy, control_accuracy)
 
 
 def _choose(

@@ -1,45 +1,26 @@
-"""Plots of sweeps, written as PNG (or whatever the file's ending says)."""
+"""Plots of one sweep over the coefficient: addition, negation."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from taujp.evaluate.results import Addition, Negation, NegationPoint
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-INK, CONTROL = "#222222", "#888888"
-
-
-def _figure(title: str, coefficient: str) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.4), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlabel(coefficient)
-    axes.set_ylabel("accuracy, %")
-    axes.set_ylim(0, 103)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    return figure, axes
-
-
-def _save(figure: Figure, axes: Any, path: str | Path) -> Path:
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
+from taujp.report.figure import (
+    COLOURS,
+    CONTROL,
+    INK,
+    accuracy_axes,
+    legend_beside,
+    new_figure,
+    save_figure,
+)
 
 
 def plot_addition(result: Addition, path: str | Path) -> Path:
     """Every task's accuracy over the coefficient on validation, the means, and the choice."""
-    figure, axes = _figure(
+    figure, (axes,) = new_figure(size=(7.2, 4.4))
+    accuracy_axes(
+        axes,
         f"{len(result.tasks)} task vectors added, {result.method.replace('_', ' ')}, validation",
         "coefficient of every task vector",
     )
@@ -57,12 +38,15 @@ def plot_addition(result: Addition, path: str | Path) -> Path:
     axes.axvline(result.chosen.coefficient, color=INK, linewidth=0.8)
     axes.plot([], [], color=CONTROL, linewidth=0.8, linestyle=":", label="fine-tuned alone")
     axes.plot([], [], color=INK, linewidth=0.8, label=f"chosen: {result.chosen.coefficient:g}")
-    return _save(figure, axes, path)
+    legend_beside(axes)
+    return save_figure(figure, path)
 
 
 def plot_negation(result: Negation, path: str | Path) -> Path:
     """Accuracy on the task to forget and on the control over the coefficient, on validation."""
-    figure, axes = _figure(
+    figure, (axes,) = new_figure(size=(7.2, 4.4))
+    accuracy_axes(
+        axes,
         f"the task vector of {result.target} subtracted, validation data",
         "coefficient subtracted",
     )
@@ -75,4 +59,5 @@ def plot_negation(result: Negation, path: str | Path) -> Path:
     if isinstance(result.chosen, NegationPoint):
         chosen = result.chosen.coefficient
         axes.axvline(chosen, color=INK, linewidth=0.8, label=f"chosen: {chosen:g}")
-    return _save(figure, axes, path)
+    legend_beside(axes)
+    return save_figure(figure, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taujp.evaluate.results import Addition, AdditionPoint, Negation, NegationPoint
+from taujp.report.text_table import percent, text_table
 
 
 def addition_table(result: Addition) -> str:
@@ -20,8 +21,8 @@ def addition_table(result: Addition) -> str:
     header = [*names, "mean", "normalised"]
     return "\n\n".join(
         [
-            _table(["test, %", *header], single),
-            _table(["coefficient (validation, %)", *header], sweep),
+            text_table(["test, %", *header], single),
+            text_table(["coefficient (validation, %)", *header], sweep),
         ]
     )
 
@@ -45,37 +46,20 @@ def negation_table(result: Negation) -> str:
     sweep = [_negated(f"{point.coefficient:.2f}", point) for point in result.validation]
     return "\n\n".join(
         [
-            _table(["test, %", *header], rows),
-            _table(["coefficient (validation, %)", *header], sweep),
+            text_table(["test, %", *header], rows),
+            text_table(["coefficient (validation, %)", *header], sweep),
         ]
     )
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
 def _accuracies(label: str, values: Sequence[float]) -> list[str]:
-    return [label, *map(_percent, values), _percent(sum(values) / len(values)), ""]
+    return [label, *map(percent, values), percent(sum(values) / len(values)), ""]
 
 
 def _merged(label: str, point: AdditionPoint, names: Sequence[str]) -> list[str]:
-    each = [_percent(point.accuracy[name]) for name in names]
-    return [label, *each, _percent(point.absolute), _percent(point.normalised)]
+    each = [percent(point.accuracy[name]) for name in names]
+    return [label, *each, percent(point.absolute), percent(point.normalised)]
 
 
 def _negated(label: str, point: NegationPoint) -> list[str]:
-    return [label, _percent(point.target), _percent(point.control)]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell, numbers to the right."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        first, *rest = row
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([line(header), "-" * len(line(header)), *map(line, rows)])
+    return [label, percent(point.target), percent(point.control)]
