@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 # What fine-tunes and evaluates images needs these; the kernels' tests run without them.
-NEEDED = ("torchvision", "open_clip", "PIL", "sklearn", "matplotlib")
+NEEDED = ("torchvision", "open_clip", "PIL", "sklearn", "matplotlib", "lightning_fabric")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_data_*", "test_train*", "test_evaluate*", "test_demo*"] * bool(MISSING)
 
