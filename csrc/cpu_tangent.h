@@ -20,8 +20,8 @@ void share_out(void (*kernel)(const Call&, int64_t, int64_t), const Call& call, 
                int64_t elements_an_item) {
   if (items == 0) return;
   const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, elements_an_item));
-  torch::stable::parallel_for(
-      0, items, grain, [&](int64_t begin, int64_t end) { kernel(call, begin, end); });
+  torch::stable::parallel_for(0, items, grain,
+                              [&](int64_t begin, int64_t end) { kernel(call, begin, end); });
 }
 
 inline Tensor layer_norm_tangent(Tensor x, MaybeTensor dx, Tensor mean, Tensor rstd,

@@ -3,7 +3,9 @@
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/stable/accelerator.h>
 
+#include "cuda/attention.h"
 #include "cuda/merge.h"
+#include "cuda/tangent.h"
 
 namespace taujp {
 namespace ops {
@@ -75,4 +77,10 @@ STABLE_TORCH_LIBRARY_IMPL(taujp, CompositeExplicitAutograd, m) {
 STABLE_TORCH_LIBRARY_IMPL(taujp, CUDA, m) {
   m.impl("merge_", TORCH_BOX(&taujp::ops::merge_cuda));
   m.impl("products", TORCH_BOX(&taujp::ops::products_cuda));
+  m.impl("layer_norm_tangent", TORCH_BOX(&taujp::ops::layer_norm_tangent_cuda));
+  m.impl("gelu_tangent", TORCH_BOX(&taujp::ops::gelu_tangent_cuda));
+  m.impl("row_norm", TORCH_BOX(&taujp::ops::row_norm_cuda));
+  m.impl("row_norm_grad", TORCH_BOX(&taujp::ops::row_norm_grad_cuda));
+  m.impl("attention_tangent", TORCH_BOX(&taujp::ops::attention_tangent_cuda));
+  m.impl("deltas", TORCH_BOX(&taujp::ops::deltas_cuda));
 }

@@ -32,8 +32,8 @@ inline Deltas make_deltas(const std::vector<Tensor>& theta, const std::vector<Te
     check.contiguous(theta[p], "theta");
     check.same(theta0[p], "theta0", theta[p]);
     check.elements(theta[p], "theta", theta[0], theta[p].numel(), theta[p].scalar_type());
-    deltas.results.push_back(torch::stable::new_empty(theta[p], theta[p].sizes(),
-                                                      result_dtype(theta[p], dtype)));
+    deltas.results.push_back(
+        torch::stable::new_empty(theta[p], theta[p].sizes(), result_dtype(theta[p], dtype)));
     call.result = check.dtype(deltas.results.back(), "the result");
     call.theta = theta[p].const_data_ptr();
     call.theta0 = theta0[p].const_data_ptr();

@@ -33,7 +33,8 @@ inline std::string shape_of(const Tensor& tensor) {
 
 inline std::string described(const Tensor& tensor) {
   return std::string(name_of(tensor.scalar_type())) + " of shape " + shape_of(tensor) +
-         (tensor.is_contiguous() ? "" : ", not contiguous,") + (tensor.is_cpu() ? " on the CPU" : "") +
+         (tensor.is_contiguous() ? "" : ", not contiguous,") +
+         (tensor.is_cpu() ? " on the CPU" : "") +
          (tensor.is_cuda() ? " on CUDA device " + std::to_string(tensor.get_device_index()) : "");
 }
 
@@ -64,11 +65,11 @@ struct Check {
                 ScalarType dtype) const {
     const bool here = tensor.device().type() == like.device().type() &&
                       tensor.get_device_index() == like.get_device_index();
-    STD_TORCH_CHECK(here && tensor.is_contiguous() && tensor.numel() == count &&
-                        tensor.scalar_type() == dtype,
-                    "taujp::", operation, ": ", name, " is ", described(tensor), "; expected ",
-                    count, " contiguous elements of ", name_of(dtype), " on the device of x, which is ",
-                    described(like));
+    STD_TORCH_CHECK(
+        here && tensor.is_contiguous() && tensor.numel() == count && tensor.scalar_type() == dtype,
+        "taujp::", operation, ": ", name, " is ", described(tensor), "; expected ", count,
+        " contiguous elements of ", name_of(dtype), " on the device of x, which is ",
+        described(like));
   }
 
   // Of the shape, dtype and device of `like`, contiguous.

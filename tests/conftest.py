@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 # What fine-tunes and evaluates images needs these; the kernels' tests run without them.
 NEEDED = ("torchvision", "open_clip", "PIL", "sklearn", "matplotlib", "lightning_fabric")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-collect_ignore_glob = ["test_data_*", "test_train*", "test_evaluate*", "test_demo*"] * bool(MISSING)
+NEED_THEM = ["test_data_*", "test_train*", "test_evaluate*", "test_demo*", "test_tangent_clip*"]
+collect_ignore_glob = NEED_THEM * bool(MISSING)
 
 
 def pytest_report_header() -> str:

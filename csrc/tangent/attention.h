@@ -1,7 +1,7 @@
 // The tangent of O = P V, P = softmax(S), S = scale Q K^T + mask, for one head:
 //   dS = scale (dQ K^T + Q dK^T),  dP = P (dS - <P, dS>) row by row,  dO = dP V + P dV
-// Vaswani et al., arXiv 1706.03762. P is computed again from Q and K: cheaper than to keep it. A row
-// whose keys are all masked has P = 0, as torch has it. Causal: query i sees the keys 0..i.
+// Vaswani et al., arXiv 1706.03762. P is computed again from Q and K: cheaper than to keep it. A
+// row whose keys are all masked has P = 0, as torch has it. Causal: query i sees the keys 0..i.
 // Every sum over the head's width or over the keys runs in their order, by fused multiply-adds.
 #pragma once
 #include "tangent/element.h"
@@ -56,8 +56,7 @@ TAUJP_INLINE void softmax_tangent(const Row& row, void* scores, void* dscores, c
     return e;
   });
   const Number inverse = select(total == zero, zero, Number(1.0f) / total);
-  const Number mean =
-      row.sum([&](auto j) TAUJP_INLINE_LAMBDA { return s(j) * ds(j); }) * inverse;
+  const Number mean = row.sum([&](auto j) TAUJP_INLINE_LAMBDA { return s(j) * ds(j); }) * inverse;
   row.each([&](auto j) TAUJP_INLINE_LAMBDA {
     const Number share = s(j) * inverse;
     dp.put(j, share * ((ds(j) - mean) * scale));

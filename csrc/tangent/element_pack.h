@@ -15,6 +15,7 @@ struct ElementPack {
   static Number get(const Scalar* data) { return *data; }
   static void put(Scalar* data, Number x) { *data = x; }
 
+  static void prefetch(const void*, int64_t) {}
   static void zero_row(int64_t count, Scalar* row) {
     for (int64_t j = 0; j < count; ++j) row[j] = Scalar(0);
   }

@@ -30,8 +30,8 @@ TAUJP_INLINE Number exponential(Number x) {
 
 TAUJP_INLINE double exponential(double x) { return exp(x); }
 
-// Q(z) = 1 - Phi(z), z >= 0, given exp(-z^2 / 2): Q = exp(-z^2 / 2) t q(t), t = 1 / (1 + z / 4), q a
-// polynomial of degree 6; absolute error below 1.5e-8.
+// Q(z) = 1 - Phi(z), z >= 0, given exp(-z^2 / 2): Q = exp(-z^2 / 2) t q(t), t = 1 / (1 + z / 4), q
+// a polynomial of degree 6; absolute error below 1.5e-8.
 template <class Number>
 TAUJP_INLINE Number normal_tail(Number z, Number gauss) {
   const Number t = Number(1.0f) / fma(z, Number(0.25f), Number(1.0f));

@@ -36,7 +36,8 @@ TAUJP_INLINE Number sigmoid_slope(Number x, Number g, Number dg) {
   const Number e = exponential(Number(0.0) - absolute(g));
   const Number inverse = Number(1.0) / (Number(1.0) + e);
   const Number s = select(g < Number(0.0), e * inverse, inverse);
-  return fma(x * dg, e * inverse * inverse, s);
+  // Where e is 0, x g' may have overflowed.
+  return select(e == Number(0.0), s, fma(x * dg, e * inverse * inverse, s));
 }
 
 struct TanhSlope {

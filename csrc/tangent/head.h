@@ -1,54 +1,20 @@
-// One head of attention in pieces that stay in the caches: the keys packed as panels [width] by
-// Pack::key_vectors registers, each followed by its tangents, the values as rows; then a few queries
-// at a time, scores and outputs held in registers over the whole inner loop.
-// Pack is a level's register of floats (tangent/lanes_pack.h), or one number of the host.
+// The tangent of attention for one head: a few queries at a time, whose scores and outputs stay in
+// registers over the whole inner loop while what they meet stays in the caches.
 #pragma once
-#include "tangent/attention.h"
+#include "tangent/packed_head.h"
 
 namespace taujp {
 
-constexpr int kQueries = 6;  // at a time
-
-// Where the pieces of one head lie in the scratch: offsets and strides in numbers.
-struct HeadPlan {
-  int64_t panel_keys, panels, value_stride;
-  int64_t keys, values, queries, scores, dscores, rows, total;
-};
-
 template <class Pack>
-TAUJP_INLINE HeadPlan plan_head(const AttentionTangent& in) {
-  HeadPlan plan{};
-  plan.panel_keys = Pack::lanes * Pack::key_vectors;
-  plan.panels = (in.keys + plan.panel_keys - 1) / plan.panel_keys;
-  plan.value_stride = (in.values + Pack::lanes - 1) / Pack::lanes * Pack::lanes;
-  const int64_t padded = plan.panels * plan.panel_keys;
-  const auto take = [&](int64_t numbers) {
-    const int64_t offset = plan.total;
-    plan.total += (numbers + 15) / 16 * 16;
-    return offset;
-  };
-  plan.keys = take(padded * in.width * 2);
-  plan.values = take(in.keys * plan.value_stride * 2);
-  plan.queries = take(kQueries * in.width * 2);
-  plan.scores = take(kQueries * padded);
-  plan.dscores = take(kQueries * padded);
-  const int64_t widest = in.width > plan.value_stride ? in.width : plan.value_stride;
-  plan.rows = take((plan.panel_keys > kQueries ? plan.panel_keys : kQueries) * widest);
-  return plan;
-}
-
-template <class Pack>
-struct Head {
+struct Head : PackedHead<Pack> {
   using Number = typename Pack::Number;
   using Scalar = typename Pack::Scalar;
-  const AttentionTangent& in;
-  const HeadPlan& plan;
-  Scalar* scratch;
-  int64_t b, h;
+  using PackedHead<Pack>::in, PackedHead<Pack>::plan, PackedHead<Pack>::scratch;
+  using PackedHead<Pack>::b, PackedHead<Pack>::h;
 
   void run() const {
-    pack_keys();
-    pack_values();
+    this->pack_keys();
+    this->pack_values();
     const int64_t blocks = (in.queries + kQueries - 1) / kQueries;
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t first = in.queries * block / blocks;
@@ -65,47 +31,10 @@ struct Head {
   }
 
  private:
-  // Keys past the last one are zeros.
-  void pack_keys() const {
-    const int64_t lanes = plan.panel_keys;
-    for (int64_t panel = 0; panel < plan.panels; ++panel) {
-      Scalar* packed = scratch + plan.keys + panel * lanes * in.width * 2;
-      const Heads* const both[] = {&in.k, &in.dk};
-      for (const Heads* heads : both) {
-        const int64_t first = panel * lanes;
-        const int64_t count = in.keys - first < lanes ? in.keys - first : lanes;
-        Scalar* rows = scratch + plan.rows;
-        for (int64_t j = 0; j < lanes; ++j)
-          if (j < count)
-            Pack::read_row(in.dtype, row_of(in, *heads, b, h, first + j), in.width,
-                           rows + j * in.width);
-          else
-            Pack::zero_row(in.width, rows + j * in.width);
-        Pack::transpose(rows, in.width, lanes, packed, 2 * lanes);
-        packed += lanes;
-      }
-    }
-  }
-
-  void pack_values() const {
-    Scalar* packed = scratch + plan.values;
-    const Heads* const both[] = {&in.v, &in.dv};
-    for (int64_t j = 0; j < in.keys; ++j)
-      for (const Heads* heads : both) {
-        Pack::zero_row(plan.value_stride, packed);
-        Pack::read_row(in.dtype, row_of(in, *heads, b, h, j), in.values, packed);
-        packed += plan.value_stride;
-      }
-  }
-
   template <int rows>
   void attend(int64_t first) const {
     const int64_t seen = keys_seen(in, first + rows - 1);
-    for (int r = 0; r < rows; ++r) {
-      Scalar* query = scratch + plan.queries + r * in.width * 2;
-      Pack::read_row(in.dtype, row_of(in, in.q, b, h, first + r), in.width, query);
-      Pack::read_row(in.dtype, row_of(in, in.dq, b, h, first + r), in.width, query + in.width);
-    }
+    this->read_queries(first, rows);
     score<rows>(seen);
     for (int r = 0; r < rows; ++r) soften(first + r, r, seen);
     add_up<rows>(first, seen);
@@ -130,9 +59,8 @@ struct Head {
     const Scalar* key = scratch + plan.keys + first * width * 2;
     Number s[rows][vectors], ds[rows][vectors];
     TAUJP_UNROLL
-    for (int r = 0; r < rows; ++r)
-      TAUJP_UNROLL
-      for (int c = 0; c < vectors; ++c) s[r][c] = ds[r][c] = Number(0.0f);
+    for (int r = 0; r < rows; ++r) TAUJP_UNROLL
+    for (int c = 0; c < vectors; ++c) s[r][c] = ds[r][c] = Number(0.0f);
     for (int64_t d = 0; d < width; ++d, key += step) {
       Number k[vectors], dk[vectors];
       TAUJP_UNROLL
@@ -152,16 +80,15 @@ struct Head {
       }
     }
     TAUJP_UNROLL
-    for (int r = 0; r < rows; ++r)
-      TAUJP_UNROLL
-      for (int c = 0; c < vectors; ++c) {
-        const int64_t at = r * score_stride() + first + c * Pack::lanes;
-        Pack::put(scratch + plan.scores + at, s[r][c]);
-        Pack::put(scratch + plan.dscores + at, ds[r][c]);
-      }
+    for (int r = 0; r < rows; ++r) TAUJP_UNROLL
+    for (int c = 0; c < vectors; ++c) {
+      const int64_t at = r * score_stride() + first + c * Pack::lanes;
+      Pack::put(scratch + plan.scores + at, s[r][c]);
+      Pack::put(scratch + plan.dscores + at, ds[r][c]);
+    }
   }
 
-  // p and dp of query i, which is row r; zeros up to `seen`, for the rows that see more.
+  // p and dp of query i, which is row r; zeros up to `seen`, which another row sees.
   void soften(int64_t i, int r, int64_t seen) const {
     Scalar* p = scratch + plan.scores + r * score_stride();
     Scalar* dp = scratch + plan.dscores + r * score_stride();
@@ -213,30 +140,26 @@ struct Head {
     const Scalar* value = scratch + plan.values + column;
     Number sum[rows][vectors];
     TAUJP_UNROLL
-    for (int r = 0; r < rows; ++r)
-      TAUJP_UNROLL
-      for (int c = 0; c < vectors; ++c) sum[r][c] = Number(0.0f);
+    for (int r = 0; r < rows; ++r) TAUJP_UNROLL
+    for (int c = 0; c < vectors; ++c) sum[r][c] = Number(0.0f);
     for (int64_t j = 0; j < seen; ++j, value += 2 * plan.value_stride) {
       add_products<rows, vectors>(dp + j, stride, value, sum);
       add_products<rows, vectors>(p + j, stride, value + plan.value_stride, sum);
     }
     TAUJP_UNROLL
-    for (int r = 0; r < rows; ++r)
-      TAUJP_UNROLL
-      for (int c = 0; c < vectors; ++c)
-        Pack::put(scratch + plan.rows + r * plan.value_stride + column + c * Pack::lanes,
-                  sum[r][c]);
+    for (int r = 0; r < rows; ++r) TAUJP_UNROLL
+    for (int c = 0; c < vectors; ++c)
+      Pack::put(scratch + plan.rows + r * plan.value_stride + column + c * Pack::lanes, sum[r][c]);
   }
 };
 
 // Heads [begin, end) of batch x heads; the scratch as plan_head asks.
 template <class Pack>
-static void attention_heads(const AttentionTangent& in, int64_t begin, int64_t end,
-                            void* scratch) {
+static void attention_heads(const AttentionTangent& in, int64_t begin, int64_t end, void* scratch) {
   const HeadPlan plan = plan_head<Pack>(in);
   for (int64_t index = begin; index < end; ++index)
-    Head<Pack>{in, plan, static_cast<typename Pack::Scalar*>(scratch), index / in.heads,
-               index % in.heads}
+    Head<Pack>{{in, plan, static_cast<typename Pack::Scalar*>(scratch), index / in.heads,
+                index % in.heads}}
         .run();
 }
 

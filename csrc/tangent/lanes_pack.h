@@ -33,6 +33,30 @@ TAUJP_INLINE void transpose_quads(const float* rows, int64_t stride, float* colu
     memcpy(columns + column * column_stride, &turned[column], sizeof turned[column]);
 }
 
+// A row of the scratch: its last register may be read and written whole.
+struct ScratchRow : LanesRow<Dtype::f32> {
+  struct Column {
+    const float* data;
+    template <class At>
+    TAUJP_INLINE Floats operator()(At at) const {
+      return load<Dtype::f32>(data, at.j);
+    }
+  };
+  struct Into {
+    float* data;
+    template <class At>
+    TAUJP_INLINE void put(At at, Floats x) const {
+      memcpy(data + at.j, &x.bits, sizeof x.bits);
+    }
+  };
+  TAUJP_INLINE Column of(const void* data, int64_t first) const {
+    return {static_cast<const float*>(data) + first};
+  }
+  TAUJP_INLINE Into into(void* data, int64_t first) const {
+    return {static_cast<float*>(data) + first};
+  }
+};
+
 struct LanesPack {
   using Number = Floats;
   using Scalar = float;
@@ -43,6 +67,10 @@ struct LanesPack {
   TAUJP_INLINE static Floats get(const float* data) { return load<Dtype::f32>(data, 0); }
   TAUJP_INLINE static void put(float* data, Floats x) { memcpy(data, &x.bits, sizeof x.bits); }
 
+  TAUJP_INLINE static void prefetch(const void* data, int64_t bytes) {
+    for (int64_t byte = 0; byte < bytes; byte += 64)
+      __builtin_prefetch(static_cast<const char*>(data) + byte);
+  }
   static void zero_row(int64_t count, float* row) { memset(row, 0, count * sizeof(float)); }
 
   // A row of a tensor; zeros where there is none.
@@ -92,7 +120,7 @@ struct LanesPack {
   template <Dtype format>
   static void softmax_masked(const AttentionTangent& in, const void* mask, int64_t seen,
                              float* scores, float* dscores) {
-    softmax_tangent(LanesRow<Dtype::f32>{seen}, scores, dscores, LanesRow<format>{seen}.of(mask, 0),
+    softmax_tangent(ScratchRow{{seen}}, scores, dscores, LanesRow<format>{seen}.of(mask, 0),
                     Floats(static_cast<float>(in.scale)));
   }
 };

@@ -45,6 +45,29 @@ TAUJP_INLINE Mask inside(Rest at) {
   return lane_numbers() < Words(static_cast<uint32_t>(at.count));
 }
 
+// The register's lanes l and l ^ half exchanged.
+template <int half>
+TAUJP_INLINE Floats exchanged(Floats x) {
+#if defined(__clang__)
+  Floats y;
+  for (int lane = 0; lane < kLanes; ++lane) y.bits[lane] = x.bits[lane ^ half];
+  return y;
+#else
+  WordBits order;
+  for (int lane = 0; lane < kLanes; ++lane) order[lane] = static_cast<uint32_t>(lane ^ half);
+  return Floats(__builtin_shuffle(x.bits, order));
+#endif
+}
+
+// All lanes as one number, by halves: the last steps of kSumLanes' tree. Every lane gets it.
+template <class Combine>
+TAUJP_INLINE Floats across(Floats x, Combine combine) {
+  if constexpr (kLanes > 8) x = combine(x, exchanged<8>(x));
+  if constexpr (kLanes > 4) x = combine(x, exchanged<4>(x));
+  x = combine(x, exchanged<2>(x));
+  return combine(x, exchanged<1>(x));
+}
+
 template <Dtype format>
 struct LanesRow {
   using Number = Floats;
@@ -122,11 +145,9 @@ TAUJP_INLINE Floats LanesRow<format>::sum(Term term) const {
       sums[part] = sums[part] + select(inside(rest), term(rest), Floats(0.0f));
     }
   }
-  alignas(64) float lanes[kSumLanes];
-  memcpy(lanes, sums, sizeof lanes);
-  for (int half = kSumLanes / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  return Floats(lanes[0]);
+  for (int half = parts / 2; half > 0; half /= 2)
+    for (int part = 0; part < half; ++part) sums[part] = sums[part] + sums[part + half];
+  return across(sums[0], [](Floats a, Floats b) TAUJP_INLINE_LAMBDA { return a + b; });
 }
 
 template <Dtype format>
@@ -140,10 +161,7 @@ TAUJP_INLINE Floats LanesRow<format>::max(Term term) const {
     const Rest rest{j, width - j};
     most = larger(select(inside(rest), term(rest), Floats(lowest)), most);
   }
-  float largest = lowest;
-  for (int lane = 0; lane < kLanes; ++lane)
-    largest = most.bits[lane] > largest ? most.bits[lane] : largest;
-  return Floats(largest);
+  return across(most, [](Floats a, Floats b) TAUJP_INLINE_LAMBDA { return larger(a, b); });
 }
 
 }  // namespace TAUJP_LEVEL

@@ -28,8 +28,7 @@ TAUJP_INLINE void layer_norm_tangent(const Row& row, const LayerNormTangent& in,
   const auto dy = row.into(in.dy, index * in.width);
   const auto n = [&](auto j) TAUJP_INLINE_LAMBDA { return (x(j) - mean) * rstd; };
   const Number mean_dx = row.sum(dx) / width;
-  const Number along_n =
-      row.sum([&](auto j) TAUJP_INLINE_LAMBDA { return dx(j) * n(j); }) / width;
+  const Number along_n = row.sum([&](auto j) TAUJP_INLINE_LAMBDA { return dx(j) * n(j); }) / width;
   row.each([&](auto j) TAUJP_INLINE_LAMBDA {
     const Number normal = n(j);
     const Number dn = rstd * fma(zero - normal, along_n, dx(j) - mean_dx);

@@ -40,9 +40,9 @@ void attention_tangent(const AttentionTangent& in, int64_t begin, int64_t end, v
   }
 }
 
-const TangentLevel this_level = {
-    "scalar",      layer_norm_tangent, gelu_tangent,     row_norm, row_norm_grad, delta,
-    attention_scratch, attention_tangent};
+const TangentLevel this_level = {"scalar",          layer_norm_tangent, gelu_tangent,
+                                 row_norm,          row_norm_grad,      delta,
+                                 attention_scratch, attention_tangent};
 
 }  // namespace
 

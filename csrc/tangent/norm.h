@@ -7,8 +7,8 @@ namespace taujp {
 
 struct RowNorm {
   const void* x;     // [rows, width]
-  const void *norm;  // [rows], for the transpose
-  const void *grad;  // [rows], for the transpose
+  const void* norm;  // [rows], for the transpose
+  const void* grad;  // [rows], for the transpose
   void* result;      // [rows] the norms, or [rows, width] the gradient
   int64_t width;
   Dtype dtype;

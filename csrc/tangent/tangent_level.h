@@ -1,4 +1,5 @@
-// What one SIMD level offers of the tangents: plain pointers in, rows or elements [begin, end) done.
+// What one SIMD level offers of the tangents: plain pointers in, rows or elements [begin, end)
+// done.
 #pragma once
 #include "tangent/attention.h"
 #include "tangent/delta.h"

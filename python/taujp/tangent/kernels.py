@@ -69,7 +69,7 @@ def gelu_tangent(x: Tensor, dx: Tensor, approximate: str = "none") -> Tensor:
 
 
 def row_norm(x: Tensor) -> Tensor:
-    """The Euclidean norm of every row: x [rows, width] to [rows]; `row_norm.row_norm` derives it."""
+    """The Euclidean norm of every row, x [rows, width] to [rows]; `row_norm.row_norm` derives."""
     _refuse_derivatives("row_norm", x)
     return torch.ops.taujp.row_norm(x.contiguous())
 
