@@ -13,22 +13,13 @@ import torch
 from torch import Tensor
 
 
-class _AtTheta0(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, theta: Tensor, theta0: Tensor) -> Tensor:
-        ctx.dtype = theta.dtype
-        return theta0.view_as(theta0)
+class _InPlaceOf(torch.autograd.Function):
+    """One tensor's values in another one's place of the graph."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad.to(ctx.dtype), None
-
-
-class _Carry(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, primal: Tensor, tangent: Tensor) -> Tensor:
-        ctx.dtype = primal.dtype
-        return tangent.view_as(tangent)
+    def forward(ctx: Any, place: Tensor, values: Tensor) -> Tensor:
+        ctx.dtype = place.dtype
+        return values.view_as(values)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -37,9 +28,9 @@ class _Carry(torch.autograd.Function):
 
 def at_theta0(theta: Tensor, theta0: Tensor) -> Tensor:
     """theta0's values; the gradient goes to theta unchanged."""
-    return _AtTheta0.apply(theta, theta0)
+    return _InPlaceOf.apply(theta, theta0)
 
 
 def carry(primal: Tensor, tangent: Tensor) -> Tensor:
     """tangent's values; the gradient goes to the primal's graph unchanged."""
-    return _Carry.apply(primal, tangent)
+    return _InPlaceOf.apply(primal, tangent)
