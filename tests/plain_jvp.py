@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,14 @@ def assert_agree(ours: Products, plain: Products, tolerance: float) -> None:
     """Outputs, tangents and every gradient within a relative distance."""
     assert len(ours.f0) == len(plain.f0), f"{len(ours.f0)} outputs; torch has {len(plain.f0)}"
     distances = {
-        **{f"f0[{i}]": difference(*pair) for i, pair in enumerate(zip(ours.f0, plain.f0, strict=True))},
-        **{f"df[{i}]": difference(*pair) for i, pair in enumerate(zip(ours.df, plain.df, strict=True))},
+        **{
+            f"f0[{i}]": difference(*pair)
+            for i, pair in enumerate(zip(ours.f0, plain.f0, strict=True))
+        },
+        **{
+            f"df[{i}]": difference(*pair)
+            for i, pair in enumerate(zip(ours.df, plain.df, strict=True))
+        },
         **gradient_differences(ours.grad_theta, plain.grad_theta, floor=1e-3),
     }
     wrong = {name: d for name, d in distances.items() if not d <= tolerance}
