@@ -44,7 +44,8 @@ format: install
 	$(BIN)/clang-format -i $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 bench: install $(VENV)/.peer
-	cd benchmarks && for name in in_memory files many_tensors import_time; do \
+	cd benchmarks && for name in in_memory files many_tensors import_time \
+		tangent_kernels tangent_sweep tangent_memory tangent; do \
 		TAUJP_PEER_PYTHON=../$(BIN)/python ../$(BIN)/python $$name.py || exit 1; done
 
 clean:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from taujp.tangent import kernels
@@ -68,17 +69,54 @@ for _function, _backward in FROM_INPUT.items():
     RULES[_function] = from_input(_function, _backward)
 
 
-@rule(functional.gelu)
-def gelu(x: Tensor, approximate: str = "none") -> Any:
-    """dy = gelu'(x) dx."""
+class _Gelu(torch.autograd.Function):
+    """A GELU whose backward is the tangent's kernel: elementwise, so both are f'(x) times a vector.
+
+    Only x is kept for it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, approximate: str) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.approximate = approximate
+        if approximate == "quick":
+            return x * torch.sigmoid(1.702 * x)
+        return functional.gelu(x, approximate=approximate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return kernels.gelu_tangent(x, grad, ctx.approximate), None
+
+
+def gelu_of_kind(x: Tensor, approximate: str) -> Any:
+    """dy = f'(x) dx for "none", "tanh" or "quick"."""
 
     def tangent(d: Directions) -> Tensor | None:
         dx = d(x)
-        if dx is None:
-            return None
-        return kernels.gelu_tangent(x, dx.to(x.dtype), approximate)
+        return None if dx is None else kernels.gelu_tangent(x, dx, approximate)
 
-    return functional.gelu(x, approximate=approximate), tangent
+    return _Gelu.apply(x, approximate), tangent
+
+
+@rule(functional.gelu)
+def gelu(x: Tensor, approximate: str = "none") -> Any:
+    """y = x Phi(x), or its approximation by tanh."""
+    return gelu_of_kind(x, approximate)
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """x sigmoid(1.702 x), as OpenAI's CLIP has it."""
+    if type(x) is Dual:
+        return apply_rule(quick_gelu, (x,), {})
+    return x * torch.sigmoid(1.702 * x)
+
+
+@rule(quick_gelu)
+def quick_gelu_rule(x: Tensor) -> Any:
+    """dy = (s + 1.702 y (1 - s)) dx, s = sigmoid(1.702 x)."""
+    return gelu_of_kind(x, "quick")
 
 
 @rule(functional.softmax, torch.softmax, Tensor.softmax)
@@ -95,21 +133,3 @@ def softmax(x: Tensor, dim: int, _stacklevel: int = 3, dtype: torch.dtype | None
         )
 
     return out, tangent
-
-
-def quick_gelu(x: Tensor) -> Tensor:
-    """x sigmoid(1.702 x), as OpenAI's CLIP has it."""
-    if type(x) is Dual:
-        return apply_rule(quick_gelu, (x,), {})
-    return x * torch.sigmoid(1.702 * x)
-
-
-@rule(quick_gelu)
-def quick_gelu_rule(x: Tensor) -> Any:
-    """dy = (s + 1.702 y (1 - s)) dx, s = sigmoid(1.702 x)."""
-
-    def tangent(d: Directions) -> Tensor | None:
-        dx = d(x)
-        return None if dx is None else kernels.gelu_tangent(x, dx.to(x.dtype), "quick")
-
-    return quick_gelu(x), tangent

@@ -44,7 +44,9 @@ def tangent(func: Callable[..., Any], args: Any, kwargs: Any, out: Any, d: Direc
 
     def dual(value: Any) -> Any:
         dvalue = d(value)
-        return value if dvalue is None else forward_ad.make_dual(value.detach(), dvalue)
+        if dvalue is None:
+            return value
+        return forward_ad.make_dual(value.detach(), dvalue.to(value.dtype))
 
     try:
         with forward_ad.dual_level(), math_attention():

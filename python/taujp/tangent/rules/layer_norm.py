@@ -27,16 +27,22 @@ def layer_norm(
     *_: Any,
 ) -> Any:
     """One pass a row for the tangent, with the primal's mean and standard deviation."""
-    dims = len(normalized_shape)
-    out, mean, rstd = torch.native_layer_norm(x, list(normalized_shape), weight, bias, eps)
+    dims, source = len(normalized_shape), in_autocast_dtype(x)
+    out, mean, rstd = torch.native_layer_norm(source, list(normalized_shape), weight, bias, eps)
 
     def tangent(d: Directions) -> Tensor | None:
         dx, dweight, dbias = d(x), d(weight), d(bias)
         if dx is None and dweight is None and dbias is None:
             return None
-        rows = [None if one is None else one.flatten(-dims) for one in (x, dx)]
+        rows = [None if one is None else one.flatten(-dims) for one in (source, dx)]
         each = [None if one is None else one.flatten() for one in (weight, dweight, dbias)]
         dy = kernels.layer_norm_tangent(rows[0], rows[1], mean, rstd, *each)  # type: ignore[arg-type]
         return dy.view(out.shape).to(out.dtype)
 
     return out, tangent
+
+
+def in_autocast_dtype(x: Tensor) -> Tensor:
+    """In fp32 where autocast has layer norms in it: on CUDA; native_layer_norm does not ask it."""
+    casts = x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
+    return x.float() if casts and x.dtype.itemsize < 4 else x

@@ -1,4 +1,8 @@
-"""Sums, differences and quotients of tensors and numbers."""
+"""Sums, differences and quotients of tensors and numbers.
+
+Under autocast the tangents of sums are kept in fp32: a residual stream adds two a block, and
+rounding each sum to 16 bits would cost more than all the products in 16 bits do.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +15,23 @@ from taujp.tangent.dual import Directions
 from taujp.tangent.rules import rule
 
 
-def _broadcast(tangent: Tensor | None, out: Tensor) -> Tensor | None:
-    """A sum's tangent has the sum's shape and dtype, also where only a smaller term moves."""
-    return None if tangent is None else tangent.to(out.dtype).expand_as(out)
+def _wide(tangent: Tensor) -> Tensor:
+    """In fp32 at least."""
+    return tangent.to(torch.promote_types(tangent.dtype, torch.float32))
 
 
 @rule(torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__)
 def add(a: Any, b: Any, *, alpha: float = 1) -> Any:
-    """y = a + alpha b."""
+    """y = a + alpha b; where only a smaller term moves, its tangent still has the sum's shape."""
     out = torch.add(a, b, alpha=alpha)
 
     def tangent(d: Directions) -> Tensor | None:
         da, db = d(a), d(b)
-        if da is None or db is None:
-            return _broadcast(
-                alpha * db
-                if da is None and db is not None and alpha != 1
-                else db
-                if da is None
-                else da,
-                out,
-            )
-        return torch.add(da, db, alpha=alpha)
+        if da is not None and db is not None:
+            return torch.add(_wide(da), _wide(db), alpha=alpha)
+        if db is not None:
+            return _wide(db if alpha == 1 else alpha * db).expand_as(out)
+        return None if da is None else _wide(da).expand_as(out)
 
     return out, tangent
 
@@ -59,8 +58,8 @@ def div(a: Any, b: Any, *, rounding_mode: str | None = None) -> Any:
         if rounding_mode is not None or (da is None and db is None):
             return None  # steps
         if db is None:
-            return _broadcast(da / b, out)
+            return (da / b).expand_as(out)
         above = -out * db if da is None else da - out * db
-        return _broadcast(above / b, out)
+        return (above / b).expand_as(out)
 
     return out, tangent
