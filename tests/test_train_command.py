@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -81,7 +82,8 @@ def test_a_killed_command_goes_on_to_the_same_bits(tmp_path):
     recipe = ("--steps", 20, "--batch-size", 8, "--lr", 1e-3, "--save-every", 2, "--quiet")
     out, log = tmp_path / "killed.safetensors", tmp_path / "killed.jsonl"
     typed = command("--in-memory", "-o", out, recipe=recipe)
-    running = subprocess.Popen([sys.executable, "-m", "taujp", *typed])
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in this process: sums depend on it
+    running = subprocess.Popen([sys.executable, "-m", "taujp", *typed], env=one_thread)
     deadline = time.monotonic() + 120
     while not (log.exists() and log.read_text().count("\n") >= 5):
         assert running.poll() is None, "it ended before it could be killed"
