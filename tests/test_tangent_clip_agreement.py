@@ -12,6 +12,7 @@ from open_clip.transformer import LayerNormFp32, QuickGELU, VisionTransformer
 from torch import nn
 
 import taujp
+import taujp.tangent.tower
 from plain_jvp import (
     assert_agree,
     by_taujp,
@@ -176,3 +177,12 @@ def test_many_tangents_are_those_of_one_at_a_time() -> None:
         alone = by_torch(encoder, theta, images)
         assert difference(df, alone.df[0]) < 1e-12
         assert difference(f0, alone.f0[0]) < 1e-13
+
+
+def test_a_large_batch_in_parts_of_rows_is_the_whole_batch(monkeypatch):
+    """A tower's rows are computed in parts on the CPU; here in parts of two."""
+    p = problem(tower().double(), train=5, controls=1, rows=2)
+    lin = linearized(p)
+    whole = dual_step(p, lin)
+    monkeypatch.setattr(taujp.tangent.tower, "LARGEST_ACTIVATION", 2 * 50 * 4 * 64 * 8)
+    assert_same_step(dual_step(p, lin), whole, TOLERANCE[torch.float64])

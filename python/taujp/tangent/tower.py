@@ -7,6 +7,7 @@ feed-forward layer and the last normalisation are computed for one row of the se
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -47,8 +48,27 @@ def pools_class_token(part: Any) -> bool:
     )
 
 
+# The C library hands out blocks above 32 MB fresh from the system, page by page, every time.
+LARGEST_ACTIVATION = 24 << 20
+
+
 def class_token_features(visual: Any, images: torch.Tensor) -> torch.Tensor:
-    """What visual(images) returns: [n, 3, height, width] to [n, features]."""
+    """What visual(images) returns: [n, 3, height, width] to [n, features].
+
+    On the CPU in parts of rows whose activations come from memory that is used again.
+    """
+    if images.device.type != "cpu":
+        return features_of_rows(visual, images)
+    hidden = 4 * images.element_size() * visual.transformer.width  # a token's, in its MLP
+    row = hidden * (1 + visual.grid_size[0] * visual.grid_size[1])
+    parts = math.ceil(len(images) * row / LARGEST_ACTIVATION)
+    if parts <= 1:
+        return features_of_rows(visual, images)
+    return torch.cat([features_of_rows(visual, part) for part in images.chunk(parts)])
+
+
+def features_of_rows(visual: Any, images: torch.Tensor) -> torch.Tensor:
+    """class_token_features of all rows at once."""
     x = visual._embeds(images)
     *blocks, last = visual.transformer.resblocks
     for block in blocks:
