@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,6 @@ from taujp.tangent.tower import fused_forwards
 from taujp.tangent.watch import Watch
 
 Weights = Mapping[str, Tensor]
-MakeCall = Callable[..., Call]
 
 
 class Backend:

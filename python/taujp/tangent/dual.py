@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 Tangents = tuple[Tensor | None, ...]
 
@@ -62,11 +61,6 @@ def is_differentiable(value: Any) -> bool:
 def primal_of(value: Any) -> Any:
     """A Dual's primal; anything else as it is."""
     return value.primal if type(value) is Dual else value
-
-
-def primals_of(tree: Any) -> Any:
-    """The same structure with every Dual replaced by its primal."""
-    return tree_map(primal_of, tree)
 
 
 class Directions:

@@ -80,7 +80,7 @@ class _Gelu(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.approximate = approximate
         if approximate == "quick":
-            return x * torch.sigmoid(1.702 * x)
+            return quick_gelu(x)
         return functional.gelu(x, approximate=approximate)
 
     @staticmethod
