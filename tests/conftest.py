@@ -10,15 +10,27 @@ import torch
 from hypothesis import HealthCheck, settings
 
 # What fine-tunes and evaluates images needs these; the kernels' tests run without them.
-NEEDED = ("torchvision", "open_clip", "PIL", "sklearn", "matplotlib", "lightning_fabric")
+NEEDED = (
+    "torchvision",
+    "open_clip",
+    "PIL",
+    "sklearn",
+    "matplotlib",
+    "lightning_fabric",
+    "pydantic",
+)
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-NEED_THEM = ["test_data_*", "test_train*", "test_evaluate*", "test_demo*", "test_tangent_clip*"]
+NEED_THEM = [
+    f"test_{room}*"
+    for room in ("data_", "train", "evaluate", "report", "reproduce", "demo", "tangent_clip")
+]
 collect_ignore_glob = NEED_THEM * bool(MISSING)
 
 
 def pytest_report_header() -> str:
-    return f"not collected without {', '.join(MISSING)}: data, train, evaluate, demo" * bool(
-        MISSING
+    return (
+        f"not collected without {', '.join(MISSING)}: data, train, evaluate, report, demo"
+        * bool(MISSING)
     )
 
 

@@ -18,11 +18,12 @@ from taujp.data import Splits
 from taujp.evaluate import (
     MergedTangents,
     MergedWeights,
+    addition,
     merged_models,
     negation,
     single_task,
-    sweep_addition,
 )
+from taujp.evaluate.outputs import predicted
 from taujp.train import Recipe, finetune
 
 QUICK = Recipe(steps=30, batch_size=32, learning_rate=3e-3, weight_decay=0.0, warmup_steps=3)
@@ -75,13 +76,18 @@ def models(model, finetuned):
 
 
 @pytest.fixture(scope="module")
-def single(model, models, tasks):
-    return single_task(model, models, tasks)
+def single(models, tasks):
+    return single_task(models, tasks).tasks
 
 
 @pytest.fixture(scope="module")
-def added(model, models, tasks, single):
-    return sweep_addition(model, models, tasks, single, coefficients=GRID, progress=False)
+def added(models, tasks):
+    return addition(models, tasks, coefficients=GRID)
+
+
+def accuracies(point):
+    """Each task's accuracy of an addition's point."""
+    return {name: one.accuracy for name, one in point.scores.items()}
 
 
 def direct(model, finetuned, row, task, split):
@@ -99,9 +105,9 @@ def direct(model, finetuned, row, task, split):
         return task.head(f0 + df).argmax(-1), labels
 
 
-def share(predicted_and_true):
-    predicted, true = predicted_and_true
-    return (predicted == true).double().mean().item()
+def share(found_and_true):
+    found, true = found_and_true
+    return (found == true).double().mean().item()
 
 
 @pytest.mark.parametrize("row", [(1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (1.0, -0.4)])
@@ -110,22 +116,27 @@ def test_cached_predictions_are_those_of_the_linearised_model(model, finetuned, 
     for task in tasks:
         for split in ("validation", "test"):
             expected, _ = direct(model, finetuned, coefficients, task, split)
-            assert torch.equal(models.predictions(coefficients, task, split), expected)
+            found = next(models.outputs([coefficients], task, split, keep=predicted)).values
+            assert torch.equal(found, expected)
 
 
 def test_every_point_of_the_sweep_is_the_linearised_sum(model, finetuned, tasks, added):
     assert added.mode == "post-hoc"
     for point in added.validation:
         row = dict.fromkeys(finetuned, point.coefficient)
-        assert point.accuracy == {
+        assert accuracies(point) == {
             task.name: share(direct(model, finetuned, row, task, "validation")) for task in tasks
         }
 
 
 def test_single_task_is_each_vector_alone(model, finetuned, tasks, single):
     for task, one in zip(tasks, single, strict=True):
-        assert one.finetuned_test == share(direct(model, finetuned, {task.name: 1.0}, task, "test"))
-        assert one.zero_shot_test == share(direct(model, finetuned, {task.name: 0.0}, task, "test"))
+        assert one.finetuned_test.accuracy == share(
+            direct(model, finetuned, {task.name: 1.0}, task, "test")
+        )
+        assert one.zero_shot_test.accuracy == share(
+            direct(model, finetuned, {task.name: 0.0}, task, "test")
+        )
 
 
 def test_all_sums_take_one_pass_over_the_data(model, finetuned, tasks):
@@ -133,9 +144,8 @@ def test_all_sums_take_one_pass_over_the_data(model, finetuned, tasks):
         task.splits.validation.reads = task.splits.test.reads = 0
     models = MergedTangents(model, finetuned)
     every = tuple(step / 20 for step in range(21))
-    single = single_task(model, models, tasks)
-    sweep_addition(model, models, tasks, single, coefficients=every, progress=False)
-    negation(model, models, *tasks, coefficients=every, keep=0.0)
+    addition(models, tasks, coefficients=every)
+    negation(models, *tasks, coefficients=every, keep=0.0)
     for task in tasks:
         for split in (task.splits.validation, task.splits.test):
             assert split.reads == len(split)
@@ -143,13 +153,13 @@ def test_all_sums_take_one_pass_over_the_data(model, finetuned, tasks):
 
 def test_negation_subtracts_the_linearised_vector(model, finetuned, models, tasks):
     target, control = tasks
-    result = negation(model, models, target, control, coefficients=GRID, keep=0.0)
+    result = negation(models, target, control, coefficients=GRID, keep=0.0)
     assert result.mode == "post-hoc"
     for point in result.validation:
         row = {target.name: -point.coefficient}
-        assert point.target == share(direct(model, finetuned, row, target, "validation"))
-        assert point.control == share(direct(model, finetuned, row, control, "validation"))
-    assert result.chosen.target <= result.before.target
+        assert point.target.accuracy == share(direct(model, finetuned, row, target, "validation"))
+        assert point.control.accuracy == share(direct(model, finetuned, row, control, "validation"))
+    assert result.chosen.target.accuracy <= result.before.target.accuracy
 
 
 def files(folder, finetuned, modes):
@@ -165,11 +175,8 @@ def files(folder, finetuned, modes):
 @pytest.mark.parametrize("mode", ["linear", "attention", "lora"])
 def test_a_checkpoint_says_that_it_is_linearised(model, finetuned, tasks, added, tmp_path, mode):
     paths = files(tmp_path, finetuned, (mode, mode))
-    single = single_task(model, paths, tasks)
-    result = sweep_addition(model, paths, tasks, single, coefficients=GRID, progress=False)
+    result = addition(merged_models(model, paths), tasks, coefficients=GRID)
     assert result == replace(added, mode=mode)
-    negated = negation(model, paths["colour"], *tasks, coefficients=GRID, keep=0.0)
-    assert negated.mode == mode
 
 
 def test_an_ordinary_checkpoint_is_merged_in_weight_space(model, finetuned, tmp_path):
@@ -184,30 +191,28 @@ def test_modes_are_not_mixed(model, finetuned, tmp_path):
         merged_models(model, paths)
 
 
-def test_linearised_models_are_only_added(model, models, finetuned, tasks, single, tmp_path):
-    for given in (models, files(tmp_path, finetuned, ("linear", "linear"))):
-        with pytest.raises(ValueError, match=r"method 'ties'"):
-            sweep_addition(model, given, tasks, single, method="ties", density=0.2)
+def test_linearised_models_are_only_added(model, finetuned, tmp_path):
+    paths = files(tmp_path, finetuned, ("linear", "linear"))
+    with pytest.raises(ValueError, match=r"method 'ties'"):
+        merged_models(model, paths, method="ties", density=0.2)
 
 
-def test_checkpoints_and_tasks_must_have_the_same_names(model, models, tasks, single):
+def test_checkpoints_and_tasks_must_have_the_same_names(models, tasks):
     with pytest.raises(ValueError, match=r"\['colour', 'side'\].*\['side'\]"):
-        sweep_addition(model, models, tasks[1:], single)
+        addition(models, tasks[1:])
 
 
 def test_a_vector_that_is_not_there_is_an_error(model, models, finetuned, tasks):
     for given in (models, MergedWeights(model, finetuned)):
         with pytest.raises(ValueError, match=r"\['sound'\].*\['colour', 'side'\]"):
-            list(given.sums([{"sound": 1.0}], tasks, "test"))
+            given.scores([{"sound": 1.0}], tasks[0], "test")
 
 
-def test_other_data_under_the_same_name_are_looked_at(model, models, tasks, single, added):
+def test_other_data_under_the_same_name_are_looked_at(models, tasks, added):
     splits = tasks[0].splits
     swapped = replace(tasks[0], splits=Splits(splits.train, splits.test, splits.validation))
-    other = sweep_addition(
-        model, models, [swapped, tasks[1]], single, coefficients=GRID, progress=False
-    )
+    other = addition(models, [swapped, tasks[1]], coefficients=GRID)
     row = dict.fromkeys(models.names, 0.7)
-    (expected,) = models.sums([row], tasks, "test")
-    assert other.validation[2].accuracy["colour"] == expected["colour"]
+    (expected,) = models.scores([row], tasks[0], "test")
+    assert other.validation[2].scores["colour"].accuracy == expected.accuracy
     assert other.validation != added.validation

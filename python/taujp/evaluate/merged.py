@@ -1,4 +1,4 @@
-"""What the protocols ask of fine-tuned models: their accuracies alone and added up.
+"""What the protocols ask of fine-tuned models: their outputs alone and added up.
 
 Ordinary models are added in weight space (MergedWeights), linearised ones through cached tangents
 (MergedTangents). Which of them a checkpoint needs stands in its metadata.
@@ -9,72 +9,101 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
+import taujp
 from taujp.checkpoint import open_checkpoint
+from taujp.evaluate.outputs import Keep, Outputs, all_of_it
+from taujp.evaluate.results import Coefficients, Scores
 from taujp.train.prepare import PreparedTask
 
 Split = Literal["validation", "test"]
-Coefficients: TypeAlias = Mapping[str, float]
 
 
 @runtime_checkable
 class MergedModels(Protocol):
-    """theta0 + sum_t c_t tau_t for any coefficients: accuracies in [0, 1] of tasks' data."""
+    """theta0 + sum_t c_t tau_t for any coefficients, on the data of any task."""
 
     mode: str
     method: str
     options: Mapping[str, Any]
     names: tuple[str, ...]
 
-    def pretrained(self, task: PreparedTask, split: Split) -> float:
-        """All coefficients 0."""
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The groups of weights that may have coefficients of their own."""
         ...
 
-    def finetuned(self, name: str, task: PreparedTask, split: Split) -> float:
-        """The model fine-tuned on `name` alone."""
+    @property
+    def vectors(self) -> Mapping[str, taujp.TaskVector]:
+        """The task vectors by their tasks."""
         ...
 
-    def sums(
-        self, rows: Sequence[Coefficients], tasks: Sequence[PreparedTask], split: Split
-    ) -> Iterator[dict[str, float]]:
-        """For each row of coefficients (a name left out has 0) every task's accuracy."""
+    def outputs(
+        self,
+        rows: Sequence[Coefficients],
+        task: PreparedTask,
+        split: Split,
+        *,
+        keep: Keep = all_of_it,
+    ) -> Iterator[Outputs]:
+        """The outputs for one row of coefficients after another; an empty row is theta0.
+
+        keep: what is kept of a batch's outputs, as for predictions their argmax.
+        """
+        ...
+
+    def own(
+        self, name: str, task: PreparedTask, split: Split, *, keep: Keep = all_of_it
+    ) -> Outputs:
+        """The outputs of the model fine-tuned on `name` alone."""
+        ...
+
+    def scores(
+        self, rows: Sequence[Coefficients], task: PreparedTask, split: Split
+    ) -> list[Scores]:
+        """The scores of every row; what was asked before is not computed again."""
+        ...
+
+    def own_scores(self, name: str, task: PreparedTask, split: Split) -> Scores:
+        """The scores of the model fine-tuned on `name` alone."""
+        ...
+
+    def tau_jp(self, task: PreparedTask, split: Split) -> dict[str, float]:
+        """mean over x of || J(x; theta0) tau || of every vector on one task's data."""
         ...
 
 
 def merged_models(
     model: Any,
-    finetuned: Mapping[str, Any] | MergedModels,
+    finetuned: Mapping[str, Any],
     *,
     method: str = "task_arithmetic",
-    merges_at_once: int | None = None,
     workers: int = 0,
+    images_at_once: int = 1024,
     **options: Any,
 ) -> MergedModels:
     """The models of checkpoints by task name, added as the mode in their metadata asks for.
 
     Checkpoints without a mode (state dicts, other programs' files) are ordinary models; to
-    linearise such ones after the fact pass `MergedTangents(model, checkpoints)` to the protocols.
+    linearise such ones after the fact make `MergedTangents(model, checkpoints)`. Keep the object:
+    all protocols share what it has computed.
+
+    model: the pre-trained one, of open_clip, of transformers, any module or a `Classifier`.
+    method, options: of taujp.merge_many; images_at_once: of MergedWeights. ValueError for
+    checkpoints of several modes, and for a method that linearised models do not have.
     """
     from taujp.evaluate.merged_tangents import MergedTangents
     from taujp.evaluate.merged_weights import MergedWeights
 
-    if isinstance(finetuned, MergedModels):
-        if method not in ("task_arithmetic", finetuned.method) or options:
-            raise ValueError(
-                f"merged_models: method {method!r} and options {sorted(options)} for a "
-                f"{type(finetuned).__name__} of method {finetuned.method!r}; expected none; give "
-                "them to the object when it is made"
-            )
-        return finetuned
     mode = mode_of_all(finetuned)
     if mode == "standard":
         return MergedWeights(
             model,
             finetuned,
             method=method,
-            merges_at_once=merges_at_once,
             workers=workers,
+            images_at_once=images_at_once,
             **options,
         )
     if method != "task_arithmetic" or options:

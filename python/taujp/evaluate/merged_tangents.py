@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 import taujp
-from taujp.evaluate.merged import Coefficients, Split
-from taujp.train.encoder import encoder_state
+from taujp.evaluate.classifier import classifier_of
+from taujp.evaluate.data_pass import evaluating
+from taujp.evaluate.kept_scores import KeptScores, key_of
+from taujp.evaluate.merged import Split
+from taujp.evaluate.outputs import Keep, Outputs, all_of_it
+from taujp.evaluate.results import Coefficients, Scores
+from taujp.evaluate.vector_layers import by_layer, layered_row
 from taujp.train.prepare import PreparedTask
 
 if TYPE_CHECKING:
@@ -22,12 +29,12 @@ class MergedTangents:
 
     The features are linear in the coefficients, so all T tangents of an image are pushed through
     the model once (taujp.tangent_features), kept, and every sum is a small matrix product:
-    memory (T + 1) * width numbers an image. Exact for linearised models; ordinary checkpoints
-    are linearised at theta0 after the fact. Use one object for all protocols of a set of models.
-    Predictions are those of the head on f0 + J sum_t c_t tau_t, to the rounding of the sum.
+    memory (T + 1) * width numbers an image; T times the number of layers once coefficients by
+    layer are asked for. Exact for linearised models; ordinary checkpoints are linearised at theta0
+    after the fact. Use one object for all protocols of a set of models.
 
     Args:
-      model: the pre-trained open_clip model. finetuned: {task name: checkpoint of theta}.
+      model: the pre-trained model, as `classifier_of` takes it. finetuned: {task name: checkpoint}.
       mode: what results call these models ("linear", "attention", "lora", "post-hoc").
     """
 
@@ -42,56 +49,103 @@ class MergedTangents:
         batch_size: int = 128,
         workers: int = 0,
     ) -> None:
-        base = encoder_state(model)
         self.names, self.mode = tuple(finetuned), mode
         self.options: Mapping[str, Any] = {}
-        self._model, self._batch_size, self._workers = model, batch_size, workers
-        self._vectors = {name: taujp.TaskVector(base, own) for name, own in finetuned.items()}
-        self._kept: dict[tuple[str, Split], tuple[Any, TangentFeatures]] = {}
+        self._classifier = classifier_of(model)
+        base = {
+            name: value.detach().cpu().clone() for name, value in self._classifier.state().items()
+        }
+        self.vectors: Mapping[str, taujp.TaskVector] = {
+            name: taujp.TaskVector(base, own) for name, own in finetuned.items()
+        }
+        self._batch_size, self._workers = batch_size, workers
+        self._features: dict[tuple[str, Split, bool], tuple[Any, TangentFeatures]] = {}
+        self._kept = KeptScores()
 
-    def pretrained(self, task: PreparedTask, split: Split) -> float:
-        """The accuracy of f(x; theta0)."""
-        return self._accuracy({}, task, split)
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The groups of weights that may have coefficients of their own."""
+        return tuple(dict.fromkeys(layer for _, layer in self._layered))
 
-    def finetuned(self, name: str, task: PreparedTask, split: Split) -> float:
-        """The accuracy of one linearised model: its own vector with coefficient 1."""
-        return self._accuracy({name: 1.0}, task, split)
-
-    def sums(
-        self, rows: Sequence[Coefficients], tasks: Sequence[PreparedTask], split: Split
-    ) -> Iterator[dict[str, float]]:
-        """Every task's accuracy for one row of coefficients after another."""
+    def outputs(
+        self,
+        rows: Sequence[Coefficients],
+        task: PreparedTask,
+        split: Split,
+        *,
+        keep: Keep = all_of_it,
+    ) -> Iterator[Outputs]:
+        """One row's outputs after another, computed when they are taken."""
         for row in rows:
-            yield {task.name: self._accuracy(row, task, split) for task in tasks}
+            layered = any(isinstance(value, Mapping) for value in row.values())
+            found = self.features(task, split, layered=layered)
+            numbers: Mapping[Any, Any] = layered_row(row, self._layered) if layered else row
+            yield Outputs(self._outputs(found.at(numbers), task, keep), _labels(found, task, split))
 
-    def features(self, task: PreparedTask, split: Split) -> TangentFeatures:
-        """f0 and every J tau_t of a split, computed when first asked for."""
-        dataset, key = getattr(task.splits, split), (task.name, split)
+    def own(
+        self, name: str, task: PreparedTask, split: Split, *, keep: Keep = all_of_it
+    ) -> Outputs:
+        """The outputs of one linearised model: its own vector with coefficient 1."""
+        return next(self.outputs([{name: 1.0}], task, split, keep=keep))
+
+    def scores(
+        self, rows: Sequence[Coefficients], task: PreparedTask, split: Split
+    ) -> list[Scores]:
+        """Every row's scores."""
+        return self._kept.of(
+            [key_of(row) for row in rows],
+            task,
+            split,
+            lambda wanted: self.outputs([rows[index] for index in wanted], task, split),
+        )
+
+    def own_scores(self, name: str, task: PreparedTask, split: Split) -> Scores:
+        """The scores of one linearised model."""
+        return self.scores([{name: 1.0}], task, split)[0]
+
+    def tau_jp(self, task: PreparedTask, split: Split) -> dict[str, float]:
+        """Every vector's tauJp on one task's data."""
+        found = self.features(task, split)
+        lengths = torch.linalg.vector_norm(found.tangents.double(), dim=-1).mean(-1)
+        return dict(zip(found.tasks, lengths.tolist(), strict=True))
+
+    def features(
+        self, task: PreparedTask, split: Split, *, layered: bool = False
+    ) -> TangentFeatures:
+        """f0 and every J tau_t of a split (or J of every layer's part), when first asked for."""
+        dataset, key = getattr(task.splits, split), (task.name, split, layered)
         # Another data set under the same name is not what was kept.
-        if key not in self._kept or self._kept[key][0] is not dataset:
+        if key not in self._features or self._features[key][0] is not dataset:
+            vectors: Mapping[Any, Any] = self._layered if layered else self.vectors
             found = taujp.tangent_features(
-                self._model,
+                self._classifier.forward_module(),
                 None,
-                self._vectors,
+                vectors,
                 dataset,
                 batch_size=self._batch_size,
                 workers=self._workers,
             )
-            self._kept[key] = dataset, found
-        return self._kept[key][1]
+            self._features[key] = dataset, found
+        return self._features[key][1]
 
-    def predictions(self, row: Coefficients, task: PreparedTask, split: Split) -> Tensor:
-        """The predicted labels int64 [n] of a split for one row of coefficients, on the CPU."""
-        found = self.features(task, split).at(row)
-        head = task.head.to(found.device)
-        with torch.no_grad():
-            return head(found).argmax(-1).cpu()
+    @cached_property
+    def _layered(self) -> dict[tuple[str, str], dict[str, Tensor]]:
+        """Every vector's parts by (task, layer)."""
+        return by_layer(self._classifier.forward_module(), self.vectors)
 
-    def _accuracy(self, row: Coefficients, task: PreparedTask, split: Split) -> float:
-        labels = self.features(task, split).labels
-        if labels is None:
-            raise ValueError(
-                f"MergedTangents: the {split} data of '{task.name}' have no labels; expected "
-                "(image, label) pairs"
-            )
-        return (self.predictions(row, task, split) == labels.cpu()).double().mean().item()
+    @torch.no_grad()
+    def _outputs(self, features: Tensor, task: PreparedTask, keep: Keep) -> Tensor:
+        if task.head is None:
+            return keep(features).cpu()
+        head = copy.deepcopy(task.head).to(features.device)
+        with evaluating(head):
+            return keep(head(features)).cpu()
+
+
+def _labels(found: TangentFeatures, task: PreparedTask, split: Split) -> Tensor:
+    if found.labels is None:
+        raise ValueError(
+            f"MergedTangents: the {split} data of '{task.name}' have no labels; expected "
+            "(image, label) pairs"
+        )
+    return found.labels.cpu()

@@ -1,26 +1,31 @@
-"""Ordinary models added in weight space: one forward pass a coefficient and data set."""
+"""Ordinary models added in weight space: the live model is edited, the data are loaded once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
-
 import taujp
-from taujp.evaluate.accuracy import accuracy
-from taujp.evaluate.merged import Coefficients, Split
-from taujp.train.encoder import PREFIX, encoder_state, encoder_weights
+from taujp.evaluate.classifier import classifier_of
+from taujp.evaluate.data_pass import run_over
+from taujp.evaluate.kept_scores import KeptScores, key_of
+from taujp.evaluate.live_weights import LiveWeights
+from taujp.evaluate.merged import Split
+from taujp.evaluate.outputs import Keep, Outputs, all_of_it
+from taujp.evaluate.results import Coefficients, Scores
 from taujp.train.prepare import PreparedTask
 
 
 class MergedWeights:
     """f(x; theta0 + sum_t c_t tau_t) of ordinary fine-tuned models, by any merge method.
 
+    The model, its heads and the checkpoints are loaded once; each coefficient is an edit of the
+    model's own weights, which are theta0 again after every call.
+
     Args:
-      model: the pre-trained open_clip model. finetuned: {task name: checkpoint}.
-      method, options: of taujp.merge_many. merges_at_once: how many merged models are held in
-        memory (a ViT-B-32 image encoder is 350 MB, 21 of them 7 GB); None: all.
+      model: the pre-trained model, as `classifier_of` takes it. finetuned: {task name: checkpoint}.
+      method, options: of taujp.merge_many. images_at_once: inputs held in memory while all
+        coefficients take turns (600 MB for 1024 of 224 x 224).
     """
 
     mode = "standard"
@@ -31,59 +36,88 @@ class MergedWeights:
         finetuned: Mapping[str, Any],
         *,
         method: str = "task_arithmetic",
-        merges_at_once: int | None = None,
+        batch_size: int = 128,
         workers: int = 0,
+        images_at_once: int = 1024,
         **options: Any,
     ) -> None:
         self.names = tuple(finetuned)
         self.method: str = method
         self.options: Mapping[str, Any] = options
-        self._model, self._checkpoints = model, dict(finetuned)
-        self._at_once, self._workers = merges_at_once, workers
+        self._classifier = classifier_of(model)
+        self._weights = LiveWeights(self._classifier, finetuned, method, options)
+        self._batch_size, self._workers = batch_size, workers
+        self._images_at_once = images_at_once
+        self._kept, self._kept_own = KeptScores(), KeptScores()
 
-    def pretrained(self, task: PreparedTask, split: Split) -> float:
-        """The accuracy of the model as it is."""
-        return self._accuracy(task, split)
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The groups of weights that may have coefficients of their own."""
+        return tuple(self._weights.layers)
 
-    def finetuned(self, name: str, task: PreparedTask, split: Split) -> float:
-        """The accuracy of one checkpoint as it is."""
-        # One checkpoint with coefficient 1 is the checkpoint itself, read whatever its format is.
-        own = taujp.merge_many([self._checkpoints[name]], [1.0], method="linear", prefix=PREFIX)
-        own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
-        with encoder_weights(self._model, own):
-            return self._accuracy(task, split)
+    @property
+    def vectors(self) -> Mapping[str, taujp.TaskVector]:
+        """The task vectors by their tasks."""
+        return self._weights.vectors
 
-    def sums(
-        self, rows: Sequence[Coefficients], tasks: Sequence[PreparedTask], split: Split
-    ) -> Iterator[dict[str, float]]:
-        """Every task's accuracy for one row of coefficients after another."""
-        for state in self._states(rows):
-            with encoder_weights(self._model, state):
-                yield {task.name: self._accuracy(task, split) for task in tasks}
+    def outputs(
+        self,
+        rows: Sequence[Coefficients],
+        task: PreparedTask,
+        split: Split,
+        *,
+        keep: Keep = all_of_it,
+    ) -> Iterator[Outputs]:
+        """Every row's outputs, from one pass over the data; held in memory until all are there."""
+        edits = [lambda row=row: self._weights.write(row) for row in rows]
+        yield from self._run(edits, task, split, keep)
 
-    def _states(self, rows: Sequence[Coefficients]) -> Iterator[dict[str, Tensor]]:
-        """The merged encoders, `merges_at_once` of them from one read of the checkpoints."""
-        unknown = sorted({name for row in rows for name in row} - set(self.names))
-        if unknown:
-            raise ValueError(
-                f"MergedWeights: no checkpoints of {unknown}; there are those of {list(self.names)}"
+    def own(
+        self, name: str, task: PreparedTask, split: Split, *, keep: Keep = all_of_it
+    ) -> Outputs:
+        """The outputs of one checkpoint as it is."""
+        return self._run([lambda: self._weights.write_own(name)], task, split, keep)[0]
+
+    def scores(
+        self, rows: Sequence[Coefficients], task: PreparedTask, split: Split
+    ) -> list[Scores]:
+        """Every row's scores."""
+        return self._kept.of(
+            [key_of(row) for row in rows],
+            task,
+            split,
+            lambda wanted: self.outputs([rows[index] for index in wanted], task, split),
+        )
+
+    def own_scores(self, name: str, task: PreparedTask, split: Split) -> Scores:
+        """The scores of one checkpoint as it is."""
+        compute = [name]
+        return self._kept_own.of(compute, task, split, lambda _: [self.own(name, task, split)])[0]
+
+    def tau_jp(self, task: PreparedTask, split: Split) -> dict[str, float]:
+        """Every vector's tauJp on one task's data, of the model linearised at theta0."""
+        module, data = self._classifier.forward_module(), {task.name: getattr(task.splits, split)}
+        found = taujp.tau_jp_matrix(module, None, self.vectors, data, workers=self._workers)
+        return {name: found.value(name, task.name) for name in self.names}
+
+    def _run(
+        self,
+        edits: Sequence[Callable[[], None]],
+        task: PreparedTask,
+        split: Split,
+        keep: Keep,
+    ) -> list[Outputs]:
+        dataset = getattr(task.splits, split)
+        try:
+            return run_over(
+                self._classifier,
+                task.head,
+                dataset,
+                edits,
+                keep=keep,
+                batch_size=self._batch_size,
+                workers=self._workers,
+                images_at_once=self._images_at_once,
             )
-        base = encoder_state(self._model)
-        step = self._at_once or len(rows)
-        checkpoints = list(self._checkpoints.values())
-        for start in range(0, len(rows), step):
-            coefficients = [
-                [float(row.get(name, 0.0)) for name in self.names]
-                for row in rows[start : start + step]
-            ]
-            yield from taujp.merge_many(
-                checkpoints,
-                coefficients,
-                base=base,
-                prefix=PREFIX,
-                method=self.method,
-                **self.options,
-            )
-
-    def _accuracy(self, task: PreparedTask, split: Split) -> float:
-        return accuracy(self._model, task.head, getattr(task.splits, split), workers=self._workers)
+        finally:
+            self._weights.restore()

@@ -1,60 +1,114 @@
-"""Typed results of the protocols; accuracies are in [0, 1]. result_files.py keeps them on disk."""
+"""Typed results of the protocols; result_files.py keeps them on disk. Shares are in [0, 1].
+
+Every result names the `mode` in which its models were fine-tuned and, where models are merged, the
+`method`. What is called `validation` chose the coefficients; everything else is of test data.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+# By task: one coefficient, or one for each group of its layers. A task left out has 0.
+Coefficients: TypeAlias = Mapping[str, float | Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions whose confidence lies in one range: how many, how sure, how often right."""
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One model on one data set.
+
+    accuracy: or what a task's own scorer gives. ece, ace, nll: None where the outputs are no
+    logits. reliability: the bins of the ece, kept for test data.
+    """
+
+    accuracy: float
+    count: int
+    ece: float | None = None
+    ace: float | None = None
+    nll: float | None = None
+    reliability: tuple[Bin, ...] = ()
 
 
 @dataclass(frozen=True)
 class SingleTask:
-    """One task's accuracy before and after its own fine-tuning, on both splits."""
+    """One task before and after its own fine-tuning, on both splits."""
 
     task: str
-    zero_shot_validation: float
-    zero_shot_test: float
-    finetuned_validation: float
-    finetuned_test: float
+    zero_shot_validation: Scores
+    zero_shot_test: Scores
+    finetuned_validation: Scores
+    finetuned_test: Scores
+
+
+@dataclass(frozen=True)
+class Single:
+    """Every task by itself. `training`: "each" by its own model, or all by one trained "jointly"
+    (a baseline of addition)."""
+
+    mode: str
+    tasks: tuple[SingleTask, ...]
+    training: str = "each"
 
 
 @dataclass(frozen=True)
 class AdditionPoint:
-    """One merged model on one split: every task's accuracy, their mean, and the mean of
+    """One merged model on one split: every task's scores, the mean accuracy, and the mean of
     accuracy / fine-tuned accuracy on the same split."""
 
-    coefficient: float
-    accuracy: Mapping[str, float]
+    coefficients: Coefficients
+    scores: Mapping[str, Scores]
     absolute: float
     normalised: float
+
+    @property
+    def coefficient(self) -> float | None:
+        """The one coefficient of all tasks; None where they differ."""
+        values = list(self.coefficients.values())
+        first = values[0] if values else 0.0
+        alike = isinstance(first, int | float) and all(value == first for value in values)
+        return float(first) if alike and isinstance(first, int | float) else None
 
 
 @dataclass(frozen=True)
 class Addition:
-    """`validation` holds all coefficients; `chosen` (best normalised there) and `one_shot`
-    (coefficient 1, nothing chosen) are on test. `mode` is how the models were fine-tuned."""
+    """All task vectors added. `validation`: every point tried; `chosen` (best normalised there)
+    and `one_shot` (all coefficients 1, nothing chosen) are on test. `scheme`: what has a
+    coefficient of its own: "common", "task" or "layer"."""
 
+    mode: str
     method: str
     options: Mapping[str, Any]
+    scheme: str
     tasks: tuple[SingleTask, ...]
     validation: tuple[AdditionPoint, ...]
     chosen: AdditionPoint
     one_shot: AdditionPoint
-    mode: str = "standard"
 
 
 @dataclass(frozen=True)
 class NegationPoint:
-    """theta0 - coefficient * tau on one split: accuracy of the task to forget and the control."""
+    """theta0 - coefficient * vector on one split: the task to forget, the control, and (on test)
+    the other tasks, which nothing is chosen by."""
 
     coefficient: float
-    target: float
-    control: float
+    target: Scores
+    control: Scores
+    others: Mapping[str, Scores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Unqualified:
-    """No coefficient kept the control: what was asked, and the closest on validation."""
+    """No coefficient kept the control: the accuracy it needed, and the closest on validation."""
 
     needed_control: float
     closest: NegationPoint
@@ -62,9 +116,11 @@ class Unqualified:
 
 @dataclass(frozen=True)
 class Negation:
-    """`validation` holds all coefficients; `before` and `chosen` are on test. `mode` is how the
-    model was fine-tuned."""
+    """One task forgotten. `before` (theta0), `chosen` and `one_shot` (coefficient 1) are on test.
+    `vector`: "task", or a baseline's: "random" (same norm a layer) or "gradient ascent"."""
 
+    mode: str
+    method: str
     target: str
     control: str
     rule: str
@@ -72,4 +128,120 @@ class Negation:
     validation: tuple[NegationPoint, ...]
     before: NegationPoint
     chosen: NegationPoint | Unqualified
-    mode: str = "standard"
+    one_shot: NegationPoint
+    vector: str = "task"
+
+
+@dataclass(frozen=True)
+class AnalogyPoint:
+    """theta0 + add * tau_C + shift * (tau_B - tau_A), on the data of D."""
+
+    add: float
+    shift: float
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Analogy:
+    """As b is to a, so is d to c. `chosen` (best on validation) and `one_shot` (1, 1) are on test,
+    beside the pre-trained model, the one of c, and where there is one that of d itself."""
+
+    mode: str
+    a: str
+    b: str
+    c: str
+    d: str
+    validation: tuple[AnalogyPoint, ...]
+    chosen: AnalogyPoint
+    one_shot: AnalogyPoint
+    zero_shot: Scores
+    of_c: Scores
+    of_d: Scores | None = None
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The vectors of `tasks` added. `absolute`, `normalised`: means over `tasks` (0 tasks: None);
+    `all_absolute`, `all_normalised`: over every task, those left out included."""
+
+    tasks: tuple[str, ...]
+    coefficient: float
+    scores: Mapping[str, Scores]
+    absolute: float | None
+    normalised: float | None
+    all_absolute: float
+    all_normalised: float
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """All 2^T sums, on test. `one_shot`: coefficient 1. `chosen`: each subset's own coefficient,
+    chosen on validation data of its tasks; empty where not asked for."""
+
+    mode: str
+    method: str
+    tasks: tuple[SingleTask, ...]
+    one_shot: tuple[Subset, ...]
+    chosen: tuple[Subset, ...] = ()
+
+
+@dataclass(frozen=True)
+class Disentanglement:
+    """errors[i][j] = xi at coefficients[i] of tasks[0]'s vector and coefficients[j] of tasks[1]'s:
+    the sum over both tasks' test data of the share of predictions that the other's vector changes.
+    In [0, 2]."""
+
+    mode: str
+    tasks: tuple[str, str]
+    coefficients: tuple[float, ...]
+    errors: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """values[a][b]: of rows[a]'s task vector on the data (or with the vector) of columns[b]."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Interference:
+    """What each vector does to the others' test data, predicted and measured.
+
+    tau_jp: of vector a on data b. cosine: of vectors a and b. changed: the share of predictions on
+    b's data that differ between theta0 + tau_b and theta0 + tau_b + tau_a. lost: the accuracy that
+    goes with them. Where a is b: 0 in `changed` and `lost`.
+    """
+
+    mode: str
+    tau_jp: Matrix
+    cosine: Matrix
+    changed: Matrix
+    lost: Matrix
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Vectors of `merged` added, with the coefficient that is best on their validation data, and
+    tried on the test data of tasks that are not among them."""
+
+    mode: str
+    method: str
+    merged: tuple[str, ...]
+    coefficient: float
+    zero_shot: Mapping[str, Scores]
+    chosen: Mapping[str, Scores]
+    one_shot: Mapping[str, Scores]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """T fine-tuned models in one, on test: their weights averaged (coefficients 1/T), their
+    probabilities averaged (T times the cost), beside the sum with its chosen coefficient."""
+
+    mode: str
+    tasks: tuple[SingleTask, ...]
+    weight_average: Mapping[str, Scores]
+    output_ensemble: Mapping[str, Scores]

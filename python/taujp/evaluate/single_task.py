@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from taujp.evaluate.merged import MergedModels, merged_models
-from taujp.evaluate.results import SingleTask
+from taujp.evaluate.merged import MergedModels
+from taujp.evaluate.results import Single, SingleTask
 from taujp.train.prepare import PreparedTask
 
 
-def single_task(
-    model: Any,
-    finetuned: Mapping[str, Any] | MergedModels,
-    tasks: Sequence[PreparedTask],
-    *,
-    workers: int = 0,
-) -> tuple[SingleTask, ...]:
-    """Zero-shot and fine-tuned accuracy of every task; what merged models are measured against.
+def single_task(models: MergedModels, tasks: Sequence[PreparedTask]) -> Single:
+    """Zero-shot and fine-tuned scores of every task; what merged models are measured against.
 
-    `finetuned`: for every task's name its checkpoint (path or state dict), or what `merged_models`
-    or MergedTangents made of them.
+    Every task needs a checkpoint under its name in `models` (of `merged_models`).
     """
-    models = merged_models(model, finetuned, workers=workers)
     check_names(models.names, tasks, operation="single_task")
-    return tuple(_one(models, task) for task in tasks)
+    return Single(models.mode, tuple(_one(models, task) for task in tasks))
 
 
 def _one(models: MergedModels, task: PreparedTask) -> SingleTask:
     return SingleTask(
         task.name,
-        models.pretrained(task, "validation"),
-        models.pretrained(task, "test"),
-        models.finetuned(task.name, task, "validation"),
-        models.finetuned(task.name, task, "test"),
+        models.scores([{}], task, "validation")[0],
+        models.scores([{}], task, "test")[0],
+        models.own_scores(task.name, task, "validation"),
+        models.own_scores(task.name, task, "test"),
     )
 
 

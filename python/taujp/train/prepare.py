@@ -7,21 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from taujp.data.arrays import cached
 from taujp.data.splits import Splits
 from taujp.data.task import Task
-from taujp.train.zero_shot import ZeroShotHead, zero_shot_head
+from taujp.train.zero_shot import zero_shot_head
 
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """What fine-tuning and evaluation need of a task: a name, a frozen head and the splits."""
+    """What fine-tuning and evaluation need of a task: a name, a frozen head and the splits.
+
+    head: from the model's features to logits; None where the model itself gives the outputs.
+    scorer: (outputs [n, ...], labels [n]) to a number, larger is better, in place of accuracy and
+    calibration; for outputs that are no logits.
+    """
 
     name: str
-    head: ZeroShotHead
+    head: nn.Module | None
     splits: Splits
+    scorer: Callable[[Tensor, Tensor], float] | None = None
 
 
 def prepare(
