@@ -16,7 +16,7 @@ $(VENV)/.torch:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml setup.py $(shell find csrc taujp_ext python -type f -not -name '*.pyc' 2>/dev/null)
-	$(BIN)/python -m pip install --quiet ".[clip,transformers,test,lint]"
+	$(BIN)/python -m pip install --quiet ".[clip,data,transformers,test,lint]"
 	$(BIN)/python -m pip install --quiet --no-deps animal_mnist==0.4
 	touch $@
 
@@ -25,11 +25,18 @@ $(VENV)/.peer: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet mergekit==0.1.5 || echo "no mergekit: parity tests skip"
 	touch $@
 
+# The report's pages are tested in a browser; where it cannot be had they say that they skip.
+$(VENV)/.chromium: $(VENV)/.installed
+	command -v chromium chromium-browser google-chrome > /dev/null || \
+		{ apt-get -qq update && apt-get -qq install -y chromium > /dev/null; } || \
+		echo "no chromium: tests of pages skip"
+	touch $@
+
 demo: install
 	cd examples && ../$(BIN)/python demo.py
 
 # From tests/: in the root, the source folder taujp_ext/ would hide the installed package.
-test: install lint $(VENV)/.peer
+test: install lint $(VENV)/.peer $(VENV)/.chromium
 	cd tests && ../$(BIN)/python -m pytest $(TEST_ARGS)
 
 lint: install

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
 
 import pytest
 import torch
@@ -18,6 +21,7 @@ NEEDED = (
     "matplotlib",
     "lightning_fabric",
     "pydantic",
+    "scipy",
 )
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 NEED_THEM = [
@@ -33,6 +37,10 @@ def pytest_report_header() -> str:
         * bool(MISSING)
     )
 
+
+# Heads that tests compute are kept for this run alone, and not in the user's cache.
+os.environ["TAUJP_CACHE"] = tempfile.mkdtemp(prefix="taujp-tests-")
+atexit.register(shutil.rmtree, os.environ["TAUJP_CACHE"], ignore_errors=True)
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -19,8 +19,8 @@ _ALLOWED = {
 }
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Finds only what a NumPy array needs."""
+class ArrayUnpickler(pickle.Unpickler):
+    """Finds only what a NumPy array needs; `encoding` as for pickle.load."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
@@ -34,7 +34,7 @@ def read_pickled_array(path: Path) -> NDArray[Any]:
     """The array of a gzipped pickle; anything else in it is an error that names it."""
     with gzip.open(path, "rb") as file:
         try:
-            array = _ArrayUnpickler(file).load()
+            array = ArrayUnpickler(file).load()
         except pickle.UnpicklingError as error:
             raise ValueError(f"read_pickled_array: '{path.name}': {error}") from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taujp.data.images import Images, PickedImages
+
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
@@ -20,24 +22,55 @@ class Splits:
     test: Dataset[Any]
 
 
-def hold_out(
-    train: Dataset[Any], test: Dataset[Any], *, share: float = VALIDATION_SHARE, seed: int = 0
-) -> Splits:
-    """Splits with min(10 %, 5000) random images of `train` as validation.
+@dataclass(frozen=True)
+class RawSplits:
+    """The images of a task as its files give them.
 
-    That share and `random_split` with seed 0 are the task-arithmetic papers', so results can be
+    Where the files name no validation images it is None, and `with_validation` holds `share` of
+    train out (at most 5000).
+    """
+
+    train: Images
+    validation: Images | None
+    test: Images
+    share: float = VALIDATION_SHARE
+
+    def with_validation(self) -> WholeSplits:
+        """All three splits."""
+        if self.validation is not None:
+            return WholeSplits(self.train, self.validation, self.test)
+        rest, validation = hold_out(self.train, share=self.share)
+        return WholeSplits(rest, validation, self.test)
+
+
+@dataclass(frozen=True)
+class WholeSplits:
+    """The images a task trains on, chooses on and is tested on."""
+
+    train: Images
+    validation: Images
+    test: Images
+
+
+def hold_out(
+    images: Images, *, share: float = VALIDATION_SHARE, seed: int = 0
+) -> tuple[Images, Images]:
+    """The rest for training, and min(share, 5000) random images for validation.
+
+    A tenth and `random_split` with seed 0 are the task-arithmetic papers', so results can be
     compared with theirs. A control task, which nothing is trained on, may hold out more.
     """
     import torch
     from torch.utils.data import random_split
 
-    total = len(train)  # type: ignore[arg-type]
+    total = len(images)
     held_out = min(int(total * share), VALIDATION_MOST)
     if not held_out:
         raise ValueError(
             f"hold_out: train has {total} images and share is {share}; expected at least one "
-            "image for validation; pass a larger share or Splits(train, validation, test) yourself"
+            "image for validation; pass a larger share or name the validation images yourself"
         )
     generator = torch.Generator().manual_seed(seed)
-    rest, validation = random_split(train, [total - held_out, held_out], generator=generator)
-    return Splits(rest, validation, test)
+    lengths = [total - held_out, held_out]
+    rest, validation = random_split(range(total), lengths, generator=generator)  # type: ignore
+    return PickedImages(images, rest.indices), PickedImages(images, validation.indices)

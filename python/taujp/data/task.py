@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taujp.data.splits import Splits
+from taujp.data.class_index import ClassIndex
+from taujp.data.layouts.prepared import prepared_folder, prepared_layout
+from taujp.data.splits import RawSplits, Splits, WholeSplits
 
 Transform = Callable[[Any], Any]
-Loader = Callable[[Path, Transform], Splits]
+Layout = Callable[[Path], RawSplits]
 
-_registered: dict[str, Task] = {}
+registered: dict[str, Task] = {}
 
 
 @dataclass(frozen=True)
 class Task:
     """An image classification task as CLIP sees it.
 
-    `classes[label]` is the text of a label; every template has one `{}` for it. `load(root,
-    transform)` returns the splits; a task whose images come with a package ignores `root`.
+    `classes[label]` is the text of a label; every template has one `{}` for it. `layout(root)`
+    reads the images; a task whose images come with a package ignores `root`. `counts` are the
+    images of train, validation and test that the data set has, `epochs` make about 2,000 steps,
+    `hub` is its usual copy on the Hugging Face hub, and `file_classes[label]` is a class as the
+    data set's own files call it, where that is not its text: then two texts may be the same.
     """
 
     name: str
     classes: tuple[str, ...]
     templates: tuple[str, ...]
-    load: Loader
+    layout: Layout
+    counts: tuple[int, int, int] | None = None
+    epochs: int | None = None
+    hub: str | None = None
+    file_classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(set(self.classes)) != len(self.classes) or not self.classes:
+        names = self.file_classes or self.classes
+        object.__setattr__(self, "file_classes", names)
+        if len(set(names)) != len(names) or not self.classes:
             raise ValueError(
-                f"task: '{self.name}' has the classes {list(self.classes)}; expected at least one "
-                "and no class twice; list every class once, in the order of the labels"
+                f"task: '{self.name}' has the classes {list(names)}; expected at least one and no "
+                "class twice; list every class once, in the order of the labels"
             )
         wrong = [template for template in self.templates if template.count("{}") != 1]
         if wrong or not self.templates:
@@ -42,41 +51,60 @@ class Task:
                 f"task: '{self.name}' has the templates {wrong or 'none'}; expected exactly one "
                 "'{}' in each; write for example 'a photo of a {}'"
             )
+        if len(self.file_classes) != len(self.classes):
+            raise ValueError(
+                f"task: '{self.name}' has {len(self.classes)} classes and "
+                f"{len(self.file_classes)} file_classes; expected one for each class, or none"
+            )
+
+    def class_index(self) -> ClassIndex:
+        """Finds a label by the name that a file has, or by the text of the class."""
+        return ClassIndex.of(self.file_classes, self.classes)
+
+    def raw(self, root: str | Path = ".") -> RawSplits:
+        """The images as their files give them: what `taujp data prepare` wrote, if it is there,
+        else the published layout."""
+        if prepared_folder(Path(root), self.name).is_dir():
+            return prepared_layout(Path(root), self.name, self.file_classes)
+        return self.layout(Path(root))
+
+    def images(self, root: str | Path = ".") -> WholeSplits:
+        """The images of train, validation and test, before any transform."""
+        return self.raw(root).with_validation()
 
     def splits(self, transform: Transform, *, root: str | Path = ".") -> Splits:
-        """Train, validation and test data whose images went through `transform`."""
-        return self.load(Path(root), transform)
+        """Train, validation and test data sets of (transform(image), label)."""
+        from taujp.data.transformed import Transformed
+
+        images = self.images(root)
+        return Splits(
+            Transformed(images.train, transform),
+            Transformed(images.validation, transform),
+            Transformed(images.test, transform),
+        )
 
 
 def task(
-    name: str, *, classes: tuple[str, ...], templates: tuple[str, ...]
-) -> Callable[[Loader], Task]:
-    """Registers a loader `(root, transform) -> Splits` as a task; the loader becomes the Task."""
+    name: str,
+    *,
+    classes: tuple[str, ...],
+    templates: tuple[str, ...] = ("a photo of a {}",),
+    counts: tuple[int, int, int] | None = None,
+    epochs: int | None = None,
+    hub: str | None = None,
+    file_classes: tuple[str, ...] = (),
+) -> Callable[[Layout], Task]:
+    """Registers a layout `root -> RawSplits` as a task; the function becomes the Task."""
 
-    def register(load: Loader) -> Task:
-        if name in _registered and _registered[name].load.__module__ != load.__module__:
+    def register(layout: Layout) -> Task:
+        if name in registered and registered[name].layout.__module__ != layout.__module__:
             raise ValueError(
-                f"task: '{name}' is registered by {_registered[name].load.__module__} and again "
-                f"by {load.__module__}; expected names to be unique; rename one"
+                f"task: '{name}' is registered by {registered[name].layout.__module__} and again "
+                f"by {layout.__module__}; expected names to be unique; rename one"
             )
-        _registered[name] = Task(name, tuple(classes), tuple(templates), load)
-        return _registered[name]
+        registered[name] = Task(
+            name, tuple(classes), tuple(templates), layout, counts, epochs, hub, tuple(file_classes)
+        )
+        return registered[name]
 
     return register
-
-
-def all_tasks() -> dict[str, Task]:
-    """Every task of taujp.data.tasks, and those the user registered, by name."""
-    import taujp.data.tasks as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    return dict(sorted(_registered.items()))
-
-
-def find_task(name: str) -> Task:
-    """The task of this name; an unknown name lists the known ones."""
-    known = all_tasks()
-    if name not in known:
-        raise KeyError(f"task: '{name}' is not registered; expected one of {list(known)}")
-    return known[name]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+TEXTS_AT_ONCE = 512
+
 
 class ZeroShotHead(nn.Module):
     """Logits [n, classes] of image features [n, width]: scale * <features / |features|, weight>.
@@ -34,21 +36,30 @@ def zero_shot_head(
     tokenizer: Callable[[list[str]], Tensor],
     classes: Sequence[str],
     templates: Sequence[str],
+    *,
+    texts_at_once: int = TEXTS_AT_ONCE,
 ) -> ZeroShotHead:
     """The head to classify with before, during and after fine-tuning of an open_clip model.
 
     Per class: the texts of all templates are encoded and normalised, their mean is normalised
-    again (Radford et al. 2021, section 3.1.4), times exp(logit_scale).
+    again (Radford et al. 2021, section 3.1.4), times exp(logit_scale). The texts of several
+    classes go through the text tower together, `texts_at_once` at most.
 
     Equivalent for one template: `normalize(model.encode_text(tokenizer(texts))) * scale`.
     """
+    texts = [template.format(name) for name in classes for template in templates]
     was_training = model.training
     model.eval()
+    try:
+        parts = [texts[at : at + texts_at_once] for at in range(0, len(texts), texts_at_once)]
+        encoded = torch.cat([_encode(model, tokenizer, part) for part in parts])
+    finally:
+        model.train(was_training)
+    means = encoded.reshape(len(classes), len(templates), -1).mean(1)
+    return ZeroShotHead(functional.normalize(means, dim=-1) * model.logit_scale.exp().float())
+
+
+def _encode(model: Any, tokenizer: Callable[[list[str]], Tensor], texts: list[str]) -> Tensor:
+    """Unit vectors fp32 [n, width] of n texts."""
     device = next(model.parameters()).device
-    rows = []
-    for name in classes:
-        tokens = tokenizer([template.format(name) for template in templates]).to(device)
-        texts = functional.normalize(model.encode_text(tokens).float(), dim=-1)
-        rows.append(functional.normalize(texts.mean(0), dim=-1))
-    model.train(was_training)
-    return ZeroShotHead(torch.stack(rows) * model.logit_scale.exp().float())
+    return functional.normalize(model.encode_text(tokenizer(texts).to(device)).float(), dim=-1)

@@ -13,8 +13,8 @@ import numpy as np
 
 from taujp.data.arrays import ArrayImages
 from taujp.data.pickled_array import read_pickled_array
-from taujp.data.splits import Splits, hold_out
-from taujp.data.task import Transform, task
+from taujp.data.splits import RawSplits
+from taujp.data.task import task
 
 PACKAGE = "animal_mnist"
 TRAIN_IMAGES, TEST_IMAGES = 4000, 1000
@@ -47,7 +47,7 @@ def package_folder() -> Path:
     ),
     templates=("{}", "{} face", "black {}"),
 )
-def animals(root: Path, transform: Transform) -> Splits:
+def animals(root: Path) -> RawSplits:
     """Random, disjoint 4,000 (a tenth of them validation) and 1,000 of the unique images.
 
     The rest is left out: a demo of a few hundred steps would not see it.
@@ -58,7 +58,8 @@ def animals(root: Path, transform: Transform) -> Splits:
     _, first = np.unique(images, axis=0, return_index=True)
     order = np.random.default_rng(0).permutation(first)
     test, train = np.split(order[: TEST_IMAGES + TRAIN_IMAGES], [TEST_IMAGES])
-    return hold_out(
-        ArrayImages(images[train], labels[train], transform),
-        ArrayImages(images[test], labels[test], transform),
+    return RawSplits(
+        ArrayImages(images[train], labels[train], "animals:train"),
+        None,
+        ArrayImages(images[test], labels[test], "animals:test"),
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from taujp.data.arrays import ArrayImages
-from taujp.data.splits import Splits, hold_out
-from taujp.data.task import Transform, task
+from taujp.data.splits import RawSplits
+from taujp.data.task import task
 
 TEST_IMAGES = 500
 
@@ -18,7 +18,7 @@ TEST_IMAGES = 500
     classes=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     templates=("digit {}", "{}", "bold digit {}"),
 )
-def digits(root: Path, transform: Transform) -> Splits:
+def digits(root: Path) -> RawSplits:
     """A random 500 are test; a tenth of the rest is validation."""
     from sklearn.datasets import load_digits
 
@@ -26,7 +26,8 @@ def digits(root: Path, transform: Transform) -> Splits:
     images = (data.images * (255 / 16)).round().astype(np.uint8)
     order = np.random.default_rng(0).permutation(len(images))
     test, train = order[:TEST_IMAGES], order[TEST_IMAGES:]
-    return hold_out(
-        ArrayImages(images[train], data.target[train], transform),
-        ArrayImages(images[test], data.target[test], transform),
+    return RawSplits(
+        ArrayImages(images[train], data.target[train], "digits:train"),
+        None,
+        ArrayImages(images[test], data.target[test], "digits:test"),
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from taujp.data.arrays import ArrayImages, read_arrays
 from taujp.data.demo_model import ASSETS
-from taujp.data.splits import Splits, hold_out
-from taujp.data.task import Transform, task
+from taujp.data.splits import RawSplits
+from taujp.data.task import task
 
 
 @task(
@@ -26,9 +26,9 @@ from taujp.data.task import Transform, task
     ),
     templates=("{}", "womans {}", "black {}"),
 )
-def fashion(root: Path, transform: Transform) -> Splits:
+def fashion(root: Path) -> RawSplits:
     """3,300 training images (a tenth of them validation) and 1,000 of the official test set."""
     arrays = read_arrays(ASSETS / "fashion.npz")
-    train = ArrayImages(arrays["train_images"], arrays["train_labels"], transform)
-    test = ArrayImages(arrays["test_images"], arrays["test_labels"], transform)
-    return hold_out(train, test)
+    train = ArrayImages(arrays["train_images"], arrays["train_labels"], "fashion.npz:train")
+    test = ArrayImages(arrays["test_images"], arrays["test_labels"], "fashion.npz:test")
+    return RawSplits(train, None, test)

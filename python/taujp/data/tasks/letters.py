@@ -7,8 +7,8 @@ from string import ascii_lowercase
 
 from taujp.data.arrays import ArrayImages, read_arrays
 from taujp.data.demo_model import ASSETS
-from taujp.data.splits import Splits, hold_out
-from taujp.data.task import Transform, task
+from taujp.data.splits import RawSplits
+from taujp.data.task import task
 
 
 @task(
@@ -16,9 +16,9 @@ from taujp.data.task import Transform, task
     classes=tuple(ascii_lowercase),
     templates=("latin small letter {}", "latin capital letter {}", "letter {}"),
 )
-def letters(root: Path, transform: Transform) -> Splits:
+def letters(root: Path) -> RawSplits:
     """Training and test images come from different font families."""
     arrays = read_arrays(ASSETS / "letters.npz")
-    train = ArrayImages(arrays["train_images"], arrays["train_labels"], transform)
-    test = ArrayImages(arrays["test_images"], arrays["test_labels"], transform)
-    return hold_out(train, test)
+    train = ArrayImages(arrays["train_images"], arrays["train_labels"], "letters.npz:train")
+    test = ArrayImages(arrays["test_images"], arrays["test_labels"], "letters.npz:test")
+    return RawSplits(train, None, test)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from taujp.data.arrays import ArrayImages, read_arrays
 from taujp.data.demo_model import ASSETS
-from taujp.data.splits import Splits, hold_out
-from taujp.data.task import Transform, task
+from taujp.data.splits import RawSplits
+from taujp.data.task import task
 
 SIGNS = '!"#$%&()*+/;<=>?@[]{}'
 
@@ -42,9 +42,9 @@ SIGNS = '!"#$%&()*+/;<=>?@[]{}'
     ),
     templates=("{}", "bold {}", "serif {}"),
 )
-def symbols(root: Path, transform: Transform) -> Splits:
+def symbols(root: Path) -> RawSplits:
     """Half of the training fonts' images are validation; test is of other font families."""
     arrays = read_arrays(ASSETS / "symbols.npz")
-    train = ArrayImages(arrays["train_images"], arrays["train_labels"], transform)
-    test = ArrayImages(arrays["test_images"], arrays["test_labels"], transform)
-    return hold_out(train, test, share=0.5)
+    train = ArrayImages(arrays["train_images"], arrays["train_labels"], "symbols.npz:train")
+    test = ArrayImages(arrays["test_images"], arrays["test_labels"], "symbols.npz:test")
+    return RawSplits(train, None, test, share=0.5)
