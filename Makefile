@@ -27,8 +27,8 @@ $(VENV)/.peer: $(VENV)/.installed
 
 # The report's pages are tested in a browser; where it cannot be had they say that they skip.
 $(VENV)/.chromium: $(VENV)/.installed
-	command -v chromium chromium-browser google-chrome > /dev/null || \
-		{ apt-get -qq update && apt-get -qq install -y chromium > /dev/null; } || \
+	command -v chromedriver > /dev/null || \
+		{ apt-get -qq update && apt-get -qq install -y chromium chromium-driver > /dev/null; } || \
 		echo "no chromium: tests of pages skip"
 	touch $@
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from taujp.evaluate.results import Addition, Negation, NegationPoint
+from taujp.evaluate.results import Addition, Negation, NegationPoint, SingleTask
+from taujp.report.coefficient import coefficient_text
 from taujp.report.text_table import percent, text_table
 
 
@@ -24,28 +25,35 @@ def negation_comparison_table(results: Mapping[str, Negation]) -> str:
     _some(results, "negation_comparison_table")
     first = next(iter(results.values()))
     header = ["test, %", f"{first.target} (forget)", f"{first.control} (keep)", "coefficient"]
-    before = [percent(first.before.target), percent(first.before.control), ""]
+    before = [percent(first.before.target.accuracy), percent(first.before.control.accuracy), ""]
     rows = [["pre-trained", *before]]
     rows += [_negated(name, result) for name, result in results.items()]
     return text_table(header, rows)
 
 
-def own_accuracy(result: Addition) -> float:
+def own_accuracy(tasks: Sequence[SingleTask]) -> float:
     """The mean test accuracy of the tasks, each by its own fine-tuned model."""
-    return sum(task.finetuned_test for task in result.tasks) / len(result.tasks)
+    return sum(task.finetuned_test.accuracy for task in tasks) / len(tasks)
+
+
+def zero_shot_accuracy(tasks: Sequence[SingleTask]) -> float:
+    """The mean test accuracy of the tasks by the pre-trained model."""
+    return sum(task.zero_shot_test.accuracy for task in tasks) / len(tasks)
 
 
 def _added(name: str, result: Addition) -> list[str]:
     points = (result.one_shot, result.chosen)
     shares = [share for point in points for share in (point.absolute, point.normalised)]
-    figures = [percent(share) for share in (own_accuracy(result), *shares)]
-    return [name, *figures, f"{result.chosen.coefficient:g}"]
+    figures = [percent(share) for share in (own_accuracy(result.tasks), *shares)]
+    return [name, *figures, coefficient_text(result.chosen)]
 
 
 def _negated(name: str, result: Negation) -> list[str]:
     if isinstance(result.chosen, NegationPoint):
         point, coefficient = result.chosen, f"{result.chosen.coefficient:g}"
-        return [name, percent(point.target), percent(point.control), coefficient]
+        return [
+            name, percent(point.target.accuracy), percent(point.control.accuracy), coefficient
+        ]  # fmt: skip
     return [name, "-", "-", f"none keeps {percent(result.keep)} % of the control"]
 
 

@@ -1,0 +1,27 @@
+"""`taujp report`: result files in, one page out that needs nothing else."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to draw and where to."""
+    parser.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULTS", help="result files, or folders of them"
+    )
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the .html file to write")
+    parser.add_argument("--figures", type=Path, help="folder for every plot as PNG and SVG")
+    parser.add_argument("--title", help="heading of the page")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw the page."""
+    from taujp.report.page import TITLE, write_report
+
+    if arguments.out.suffix not in (".html", ".htm"):
+        raise ValueError(f"--out {arguments.out}: expected a name that ends in .html")
+    title = arguments.title or TITLE
+    print(write_report(arguments.results, arguments.out, figures=arguments.figures, title=title))
+    return 0

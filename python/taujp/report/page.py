@@ -1,0 +1,129 @@
+"""The report: one self-contained HTML page drawn from result files only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import taujp
+from taujp.evaluate.result_files import load_records
+from taujp.report.blocks import Folded, Plot, Section, Table, Text
+from taujp.report.figure import COLOURS, IN_THE_DARK, save_figure
+from taujp.report.inline_svg import inline_svg
+from taujp.report.runs import Runs, runs_by_model
+from taujp.report.sections import SECTIONS
+from taujp.report.sections.provenance import cautions
+
+if TYPE_CHECKING:
+    from taujp.evaluate.record import Record
+
+TEMPLATES = Path(__file__).parent / "templates"
+TITLE = "Task arithmetic: results"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A section as the template needs it: ids are unique on the page; no blocks: `missing`."""
+
+    id: str
+    section: Section
+    blocks: list[Any]
+
+
+def write_report(
+    results: Iterable[str | Path],
+    out: str | Path,
+    *,
+    figures: str | Path | None = None,
+    title: str = TITLE,
+) -> Path:
+    """Draws a page from result files, or folders of them, grouped by model, way and seed.
+
+    out: the .html file. figures: a folder for every plot as PNG and SVG. ValueError for files that
+    are no results, and for two results of the same protocol, way, seed and tasks.
+    """
+    page = report_page(load_records(results), figures=figures, title=title)
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def report_page(
+    records: Mapping[Path, Record], *, figures: str | Path | None = None, title: str = TITLE
+) -> str:
+    """The page's HTML, from records by their files."""
+    models = [(runs, _sections(runs, index)) for index, runs in enumerate(runs_by_model(records))]
+    environment = _environment()
+    page: str = environment.get_template("page.html").render(
+        title=title,
+        models=models,
+        cautions=cautions,
+        version=taujp.__version__,
+        files=len(records),
+        style=_style(environment),
+    )
+    if figures is not None:
+        for _, shown in models:
+            _save_plots(shown, Path(figures))
+    return page
+
+
+def _sections(runs: Runs, index: int) -> list[Shown]:
+    """Every section of one model; the id tells models apart."""
+    return [
+        Shown(f"{section.slug}-{index}" if index else section.slug, section, section.blocks(runs))
+        for section in SECTIONS
+    ]
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def drawing(plot: Plot, where: str) -> Markup:
+        return Markup(inline_svg(plot.figure, f"{where}-{plot.name}", plot.says))
+
+    environment.globals["drawing"] = drawing
+    environment.tests.update(
+        {
+            kind.__name__.lower(): lambda block, kind=kind: isinstance(block, kind)
+            for kind in (Table, Plot, Folded, Text)
+        }
+    )
+    return environment
+
+
+def _style(environment: Any) -> Any:
+    """The style sheet, which is ours and no text to escape."""
+    from markupsafe import Markup
+
+    sheet = environment.get_template("style.css")
+    return Markup(sheet.render(light=COLOURS, dark=IN_THE_DARK))
+
+
+def _save_plots(shown: Iterable[Shown], folder: Path) -> None:
+    """Each plot as SECTION-NAME.png and .svg, with its title, which on the page is its caption."""
+    for one in shown:
+        for plot in _plots(one.blocks):
+            plot.figure.suptitle(plot.title, x=0.02, ha="left", fontsize=10, parse_math=False)
+            for ending in ("png", "svg"):
+                save_figure(plot.figure, folder / f"{one.id}-{plot.name}.{ending}")
+
+
+def _plots(blocks: Iterable[Any]) -> Iterable[Plot]:
+    for block in blocks:
+        if isinstance(block, Plot):
+            yield block
+        elif isinstance(block, Folded):
+            yield from _plots(block.blocks)
