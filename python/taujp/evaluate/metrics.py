@@ -26,9 +26,8 @@ def scores(logits: Tensor, labels: Tensor, *, bins: int = 15, reliability: bool 
     `bins`: of ECE, and ranges of ACE. `reliability`: keep the ECE's bins too. ValueError: no rows,
     shapes or labels that do not fit, or logits whose softmax is not a number.
     """
-    log_probabilities, labels = _log_softmax(logits, labels)
-    logits = logits.detach().cpu()
-    probabilities = logits.double().softmax(-1)  # exp of the logarithms would miss 1/3 by a bit
+    logits, labels, losses = _losses(logits, labels)
+    probabilities = logits.softmax(-1)  # exp of the logarithms would miss 1/3 by a bit
     correct = (logits.argmax(-1) == labels).double()
     counts, sure, right = _sums(probabilities.amax(-1), correct, bins)
     return Scores(
@@ -36,7 +35,7 @@ def scores(logits: Tensor, labels: Tensor, *, bins: int = 15, reliability: bool 
         count=len(labels),
         ece=_gap(sure, right, len(labels)),
         ace=_adaptive(probabilities, labels, bins),
-        nll=_mean_loss(log_probabilities, labels),
+        nll=losses.mean().item(),
         reliability=_bins(counts, sure, right) if reliability else (),
     )
 
@@ -55,7 +54,7 @@ def adaptive_calibration_error(probabilities: Tensor, labels: Tensor, *, ranges:
 
 def negative_log_likelihood(logits: Tensor, labels: Tensor) -> float:
     """The NLL in nats; inf where a true label has the probability 0."""
-    return _mean_loss(*_log_softmax(logits, labels))
+    return _losses(logits, labels)[2].mean().item()
 
 
 def reliability_bins(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> tuple[Bin, ...]:
@@ -86,10 +85,6 @@ def _bins(counts: Tensor, sure: Tensor, right: Tensor) -> tuple[Bin, ...]:
     whole = counts.clamp(min=1)
     columns = (each.tolist() for each in (counts, sure / whole, right / whole))
     return tuple(Bin(*values) for values in zip(*columns, strict=True))
-
-
-def _mean_loss(log_probabilities: Tensor, labels: Tensor) -> float:
-    return 0.0 - log_probabilities.gather(1, labels[:, None]).mean().item()
 
 
 def _adaptive(probabilities: Tensor, labels: Tensor, ranges: int) -> float:
@@ -130,17 +125,19 @@ def _labels_before(ordered: Tensor, of_true: Tensor, labels: Tensor, cuts: Tenso
     return torch.zeros_like(edge).index_add_(0, labels, weight)
 
 
-def _log_softmax(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits in float64, labels, and -log p of each row's label."""
     logits, labels = _checked(logits, labels, "logits")
-    found = logits.double().log_softmax(-1)
-    bad = found.isnan().any(-1)
+    logits = logits.double()
+    whole = logits.logsumexp(-1)
+    bad = ~whole.isfinite()
     if bad.any():
         raise ValueError(
             f"scores: {int(bad.sum())} of {len(bad)} rows of logits have no softmax (NaN, inf, or "
             f"only -inf), the first is row {int(bad.nonzero()[0])}; expected numbers; check the "
             "checkpoint, or merge with smaller coefficients"
         )
-    return found, labels
+    return logits, labels, whole - logits.gather(1, labels[:, None])[:, 0]
 
 
 def _probabilities(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
