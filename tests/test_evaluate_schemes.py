@@ -143,4 +143,6 @@ def test_the_live_edit_predicts_what_reloaded_merges_predict(model, finetuned, t
                 list(finetuned.values()), list(row.values()), base=encoder_state(model)
             )
             with encoder_weights(model, state), torch.no_grad():
-                assert torch.equal(found.values, task.head(model.encode_image(images)))
+                expected = task.head(model.encode_image(images))
+            assert torch.equal(found.values.argmax(-1), expected.argmax(-1))
+            assert torch.allclose(found.values, expected, rtol=1e-5, atol=1e-5)

@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from taujp.evaluate.classifier import Classifier
 from taujp.evaluate.outputs import Keep, Outputs, all_of_it
+from taujp.tangent.swap import swapped
+from taujp.tangent.tower import fused_forwards
 
 Batch = tuple[Any, Tensor]
 
@@ -35,12 +37,15 @@ def run_over(
 ) -> list[Outputs]:
     """The outputs of the whole data set for each edit; an edit writes the model's weights.
 
+    open_clip's towers compute only what their features need (tangent/tower.py): the same numbers to
+    the rounding of fp32.
     images_at_once: how many inputs are held at least while the edits take turns.
     """
     head = None if head is None else copy.deepcopy(head).to(classifier.device)
     values: list[list[Tensor]] = [[] for _ in edits]
     labels: list[Tensor] = []
-    with evaluating(classifier.module):
+    module = classifier.module
+    with evaluating(module), swapped(module, {}, fused_forwards(module)):
         for group in _groups(dataset, batch_size, workers, images_at_once):
             labels += [its_labels for _, its_labels in group]
             for edit, found in zip(edits, values, strict=True):

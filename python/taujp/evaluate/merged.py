@@ -128,7 +128,12 @@ def mode_of_all(finetuned: Mapping[str, Any]) -> str:
 
 def mode_of(checkpoint: Any) -> str:
     """How a checkpoint was fine-tuned: "standard" unless its file says otherwise."""
+    return str(settings_of(checkpoint).get("mode", "standard"))
+
+
+def settings_of(checkpoint: Any) -> dict[str, Any]:
+    """What `finetune` wrote into a checkpoint's file; nothing of others and of state dicts."""
     if not isinstance(checkpoint, str | os.PathLike):
-        return "standard"
-    settings = json.loads(open_checkpoint(checkpoint).metadata.get("taujp", "{}"))
-    return str(settings.get("mode", "standard"))
+        return {}
+    settings: dict[str, Any] = json.loads(open_checkpoint(checkpoint).metadata.get("taujp", "{}"))
+    return settings

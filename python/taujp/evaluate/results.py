@@ -238,8 +238,8 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """T fine-tuned models in one, on test: their weights averaged (coefficients 1/T), their
-    probabilities averaged (T times the cost), beside the sum with its chosen coefficient."""
+    """T fine-tuned models in one, on test: their weights averaged (coefficients 1/T), and their
+    probabilities averaged (T times the cost)."""
 
     mode: str
     tasks: tuple[SingleTask, ...]
