@@ -26,12 +26,13 @@ from taujp.evaluate import (
     COEFFICIENTS,
     Addition,
     Negation,
+    addition,
     merged_models,
     negation,
     save_result,
-    single_task,
-    sweep_addition,
 )
+from taujp.evaluate.provenance import provenance_of
+from taujp.evaluate.record import Provenance
 from taujp.report import (
     addition_table,
     comparison_table,
@@ -42,6 +43,7 @@ from taujp.report import (
     plot_negation,
     plot_tau_jp_matrix,
     tau_jp_table,
+    write_report,
 )
 from taujp.train import prepare
 
@@ -73,10 +75,9 @@ def evaluate(
     """The four added, one subtracted, and how much each vector moves every task's images."""
     model, tasks = world.model, world.tasks
     models = merged_models(model, checkpoints)
-    single = single_task(model, models, tasks)
-    added = sweep_addition(model, models, tasks, single, coefficients=coefficients)
-    target = tasks[TASKS.index(FORGOTTEN)]
-    negated = negation(model, models, target, world.control, coefficients=coefficients)
+    added = addition(models, tasks, coefficients=coefficients)
+    target = next(task for task in tasks if task.name == FORGOTTEN)
+    negated = negation(models, target, world.control, coefficients=coefficients)
     images = {task.name: task.splits.validation for task in (*tasks, world.control)}
     return added, negated, taujp.tau_jp_matrix(model, None, checkpoints, images)
 
@@ -92,8 +93,14 @@ def run(
         checkpoints = finetune_all(world, way, folder, steps)
         say(f"{name}: adding at {len(coefficients)} coefficients, forgetting {FORGOTTEN}")
         results[name] = evaluate(world, checkpoints, coefficients)
-        report(name, results[name], folder)
+        report(
+            name,
+            results[name],
+            folder,
+            provenance_of("demo", checkpoints, way=name, seed=world.seed),
+        )
     compare(results, out)
+    write_report([folder_of(name, out) for name in WAYS], out / "report.html")
     say(f"done; pictures, results and checkpoints are in {out}")
 
 
@@ -102,11 +109,13 @@ def folder_of(name: str, out: Path) -> Path:
     return out / name.replace(" + ", "-")
 
 
-def report(name: str, result: tuple[Addition, Negation, Any], folder: Path) -> None:
+def report(
+    name: str, result: tuple[Addition, Negation, Any], folder: Path, provenance: Provenance
+) -> None:
     """One way's results, tables and pictures in its folder."""
     added, negated, matrix = result
     for kind, one in (("addition", added), ("negation", negated), ("tau_jp", matrix)):
-        save_result(one, folder / f"{kind}.json")
+        save_result(one, folder / f"{kind}.json", provenance=provenance)
     tables = (name, addition_table(added), negation_table(negated), tau_jp_table(matrix))
     (folder / "tables.txt").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
     plot_addition(added, folder / "addition.png")

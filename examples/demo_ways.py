@@ -73,6 +73,7 @@ def finetune_all(world: World, way: Way, out: Path, steps: int) -> dict[str, Pat
     )
     checkpoints = {}
     for task in world.tasks:
+        assert task.head is not None
         checkpoints[task.name] = out / "checkpoints" / f"{task.name}.safetensors"
         finetune(
             world.model,

@@ -66,6 +66,7 @@ def test_the_demo_runs_and_writes_its_results(demo, script, tmp_path, capsys):
         assert load_result(folder / "negation.json").control == "symbols"
         assert load_result(folder / "tau_jp.json").data[-1] == "symbols"
         assert "tauJp of the vector" in (folder / "tables.txt").read_text()
+    assert (tmp_path / "report.html").stat().st_size > 1000
     for name in ("comparison.png", "tau_jp.png", "linear/checkpoints/digits.safetensors"):
         assert (tmp_path / name).stat().st_size > 1000
 

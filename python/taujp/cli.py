@@ -7,7 +7,19 @@ import sys
 from collections.abc import Callable, Sequence
 
 import taujp
-from taujp.commands import factors, finetune, info, merge, methods
+from taujp.commands import (
+    compare,
+    data,
+    evaluate,
+    factors,
+    finetune,
+    import_module,
+    info,
+    merge,
+    methods,
+    report,
+    reproduce,
+)
 
 COMMANDS: dict[
     str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
@@ -15,6 +27,16 @@ COMMANDS: dict[
     "merge": ("merge checkpoints from files to files", merge.add_arguments, merge.run),
     "finetune": ("fine-tune on a task", finetune.add_arguments, finetune.run),
     "factors": ("gather a task's Kronecker factors", factors.add_arguments, factors.run),
+    "data": ("prepare, check and list data sets", data.add_arguments, data.run),
+    "eval": ("evaluate fine-tuned checkpoints", evaluate.add_arguments, evaluate.run),
+    "compare": ("put results side by side", compare.add_arguments, compare.run),
+    "report": ("draw results as one page", report.add_arguments, report.run),
+    "reproduce": ("make a published table", reproduce.add_arguments, reproduce.run),
+    "import": (
+        "take the weights out of a pickled module",
+        import_module.add_arguments,
+        import_module.run,
+    ),
     "methods": ("list the merge methods and their options", methods.add_arguments, methods.run),
     "info": ("print versions, modules and hardware", info.add_arguments, info.run),
 }

@@ -8,6 +8,7 @@ from .companions import companions
 from .entries import Checkpoint, CheckpointError, Entry, SourceFile, unchanged
 from .integer_buffers import check_integer_buffers
 from .layout import Layout, LayoutFile, layout_like
+from .module_file import open_module
 from .opening import open_checkpoint
 from .tensors import tensor_of, to_state_dict
 
@@ -24,6 +25,7 @@ __all__ = [
     "companions",
     "layout_like",
     "open_checkpoint",
+    "open_module",
     "tensor_of",
     "to_state_dict",
     "unchanged",

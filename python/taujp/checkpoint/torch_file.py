@@ -8,31 +8,39 @@ from __future__ import annotations
 
 import math
 import zipfile
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
 
 from .dtypes import byte_count, element_bits
 from .entries import IN_MEMORY, CheckpointError, Entry, SourceFile, stat_file
-from .pickle_reader import View, read_pickle
+from .pickle_reader import read_pickle
+from .pickle_records import View
 
 NESTED = ("state_dict", "model")  # where training scripts keep the weights
 _MAX_EXPANDED = 1 << 28  # elements; a few bytes can announce a view of any size
 _AGAIN = "save it again with torch.save(model.state_dict(), path)"
 
 
-def read_torch_file(
-    path: str, file: int = 0
-) -> tuple[SourceFile, dict[str, Entry], dict[str, str]]:
+Found: TypeAlias = tuple[SourceFile, dict[str, Entry], dict[str, str]]
+
+
+def read_torch_file(path: str, file: int = 0) -> Found:
     """The file as it is now, its tensors, and its ties (name -> first name of the same storage)."""
+    return read_archive(path, lambda data: _views(path, read_pickle(data, path)), file)
+
+
+def read_archive(path: str, views_of: Callable[[bytes], dict[str, View]], file: int = 0) -> Found:
+    """As read_torch_file, with the tensors that `views_of` finds in the archive's pickle."""
     source = stat_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             records = _records(path, archive)
-            views = _views(path, read_pickle(archive.read(records["data.pkl"]), path))
+            views = views_of(_content(path, archive, records["data.pkl"]))
             places = _Places(path, archive, records)
             entries = {name: places.entry(name, view, file) for name, view in views.items()}
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         _fail(path, f"is not a whole zip archive ({error})", "copy or download it again")
-    return source, entries, _ties(views)
+    return source, entries, ties_of(views)
 
 
 def _fail(path: str, what: str, advice: str = _AGAIN) -> NoReturn:
@@ -53,9 +61,16 @@ def _records(path: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         )
     if "data.pkl" not in found:
         _fail(path, "is a zip archive without 'data.pkl'; expected what torch.save writes")
-    if "byteorder" in found and archive.read(found["byteorder"]).strip() != b"little":
+    if "byteorder" in found and _content(path, archive, found["byteorder"]).strip() != b"little":
         _fail(path, "was written on a big-endian machine", f"load it with torch and {_AGAIN}")
     return found
+
+
+def _content(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member's bytes; torch compresses none, and a compressed one could be of any size."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        _fail(path, f"the record {info.filename!r} is compressed")
+    return archive.read(info)
 
 
 def _views(path: str, content: Any) -> dict[str, View]:
@@ -72,7 +87,8 @@ def _views(path: str, content: Any) -> dict[str, View]:
     return content
 
 
-def _ties(views: dict[str, View]) -> dict[str, str]:
+def ties_of(views: dict[str, View]) -> dict[str, str]:
+    """name -> first name of exactly the same part of a storage."""
     firsts: dict[View, str] = {}
     ties = {}
     for name, view in views.items():
@@ -111,7 +127,7 @@ class _Places:
                 "the file is damaged: copy or download it again",
             )
         nbytes = byte_count(view.dtype, view.shape)
-        if not _contiguous(view):
+        if not contiguous(view):
             data = self._gathered(name, view, info, width)
             return Entry(name, view.dtype, view.shape, IN_MEMORY, 0, nbytes, name, data)
         start = self._start(info) + view.offset * width
@@ -152,7 +168,8 @@ class _Places:
         return np.array(item, order="C").reshape(-1)
 
 
-def _contiguous(view: View) -> bool:
+def contiguous(view: View) -> bool:
+    """Whether the view's numbers lie side by side in row-major order."""
     expected = 1
     for n, step in zip(reversed(view.shape), reversed(view.strides), strict=True):
         if n != 1 and step != expected:

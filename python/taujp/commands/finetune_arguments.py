@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from taujp.commands.finetune_objective import add_objective
+
 MODES = ("standard", "linear", "attention", "lora")
 PENALTIES = ("tau_jp", "tau_jp_cyclic", "kronecker", "orthogonal")
 # Fields of Recipe that a flag sets: what the help says of each, with its default.
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that `taujp finetune` takes."""
     _add_what(parser.add_argument_group("what is trained"))
     _add_penalties(parser.add_argument_group("penalties"))
+    add_objective(parser.add_argument_group("environments"))
     recipe = parser.add_argument_group("recipe")
     for flag, (field, kind, text) in RECIPE.items():
         metavar = {int: "N", float: "X", str: "POINT"}[kind]
@@ -52,7 +55,11 @@ def names(text: str) -> list[str]:
 def _add_what(group: argparse._ArgumentGroup) -> None:
     model = "demo, NAME[:WEIGHTS] of open_clip such as ViT-B-32:openai, or a folder of open_clip"
     group.add_argument("--model", required=True, metavar="MODEL", help=model)
-    group.add_argument("--task", required=True, metavar="NAME", help="whose images to train on")
+    group.add_argument("--task", metavar="NAME", help="whose images to train on")
+    jointly = "in place of --task: one model trained on all of these, a baseline of addition"
+    group.add_argument("--jointly", type=names, default=[], metavar="A,B", help=jointly)
+    ascent = "raise the task's loss instead of lowering it, a baseline of negation"
+    group.add_argument("--ascent", action="store_true", help=ascent)
     group.add_argument("--root", default=".", metavar="FOLDER", help="where images of tasks are")
     group.add_argument("--in-memory", action="store_true", help="transform images only once")
     mode = "the ordinary model, or linearised: all weights, attention's, or low-rank matrices"
