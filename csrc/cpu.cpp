@@ -8,6 +8,7 @@
 
 #include "core/merge.h"
 #include "core/run.h"
+#include "cpu_objective.h"
 #include "cpu_tangent.h"
 #include "torch_rim.h"
 
@@ -94,6 +95,10 @@ STABLE_TORCH_LIBRARY(taujp, m) {
   m.def(
       "attention_tangent(Tensor q, Tensor k, Tensor v, Tensor? dq, Tensor? dk, Tensor? dv, Tensor? "
       "mask, float scale, bool causal) -> Tensor");
+  m.def("risk_rows(Tensor logits, Tensor labels, Tensor scales) -> (Tensor, Tensor)");
+  m.def(
+      "risk_rows_grad(Tensor logits, Tensor labels, Tensor scales, Tensor loss, Tensor slope, "
+      "Tensor grad_loss, Tensor grad_slope) -> Tensor");
   m.def("deltas(Tensor[] theta, Tensor[] theta0, ScalarType? dtype) -> Tensor[]");
 }
 
@@ -106,6 +111,8 @@ STABLE_TORCH_LIBRARY_IMPL(taujp, CPU, m) {
   m.impl("row_norm_grad", TORCH_BOX(&taujp::ops::row_norm_grad));
   m.impl("attention_tangent", TORCH_BOX(&taujp::ops::attention_tangent));
   m.impl("deltas", TORCH_BOX(&taujp::ops::deltas));
+  m.impl("risk_rows", TORCH_BOX(&taujp::ops::risk_rows));
+  m.impl("risk_rows_grad", TORCH_BOX(&taujp::ops::risk_rows_grad));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(taujp, CompositeExplicitAutograd, m) {

@@ -5,6 +5,7 @@
 
 #include "cuda/attention.h"
 #include "cuda/merge.h"
+#include "cuda/objective.h"
 #include "cuda/tangent.h"
 
 namespace taujp {
@@ -83,4 +84,6 @@ STABLE_TORCH_LIBRARY_IMPL(taujp, CUDA, m) {
   m.impl("row_norm_grad", TORCH_BOX(&taujp::ops::row_norm_grad_cuda));
   m.impl("attention_tangent", TORCH_BOX(&taujp::ops::attention_tangent_cuda));
   m.impl("deltas", TORCH_BOX(&taujp::ops::deltas_cuda));
+  m.impl("risk_rows", TORCH_BOX(&taujp::ops::risk_rows_cuda));
+  m.impl("risk_rows_grad", TORCH_BOX(&taujp::ops::risk_rows_grad_cuda));
 }

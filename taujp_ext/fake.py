@@ -43,3 +43,14 @@ def _deltas(theta, theta0, dtype):
 @torch.library.register_fake("taujp::attention_tangent")
 def _attention_tangent(q, k, v, dq, dk, dv, mask, scale, causal):
     return q.new_empty((q.shape[0], q.shape[2], q.shape[1], v.shape[3])).transpose(1, 2)
+
+
+@torch.library.register_fake("taujp::risk_rows")
+def _risk_rows(logits, labels, scales):
+    shape = (scales.shape[0], logits.shape[0])
+    return scales.new_empty(shape), scales.new_empty(shape)
+
+
+@torch.library.register_fake("taujp::risk_rows_grad")
+def _risk_rows_grad(logits, labels, scales, loss, slope, grad_loss, grad_slope):
+    return torch.empty_like(logits)

@@ -141,6 +141,21 @@ static void rows() {
            Loops::row_norm<Dtype::f32>);
   by_warps("row norm's gradient", length, &RowNorm::result, bytes, count, host.row_norm_grad,
            Loops::row_norm_grad<Dtype::f32>);
+  const int64_t labels[count] = {3, 99, 0, -1};
+  RiskRows risk{x.data(), labels, dx.data(), nullptr, nullptr, nullptr, nullptr, nullptr,
+                count,    width,  2,         false,   Dtype::f32};
+  std::vector<char> slopes(2 * count * 4), losses(slopes.size());
+  risk.slope = slopes.data();
+  by_warps("risks of rows", risk, &RiskRows::loss, 2 * count * 4, count, host.risk_rows,
+           Loops::risk_rows<Dtype::f32>);
+  risk.loss = losses.data();
+  host.risk_rows(risk, 0, count);
+  by_warps("slopes of rows", risk, &RiskRows::slope, 2 * count * 4, count, host.risk_rows,
+           Loops::risk_rows<Dtype::f32>);
+  risk.slope = slopes.data();
+  risk.grad_loss = x.data(), risk.grad_slope = dx.data();
+  by_warps("risks' gradient", risk, &RiskRows::grad_logits, bytes, count, host.risk_rows_grad,
+           Loops::risk_rows_grad<Dtype::f32>);
   for (Approximate kind : {Approximate::erf, Approximate::tanh, Approximate::quick}) {
     GeluTangent gelu{x.data(), dx.data(), nullptr, Dtype::f32, kind};
     by_warps("GELU", gelu, &GeluTangent::dy, 64 * 4, 64, host.gelu_tangent,

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from small_clip import colour_images, head_of, side_images, small_clip
 from taujp.train import Finetuned, Recipe, distil, finetune, make_fabric
+from taujp.train.invariance import finetune_invariantly
+from taujp.train.objectives import make_objective
 from taujp.train.penalties import Orthogonal, TauJp
 
 RECIPE = Recipe(steps=4, batch_size=16, learning_rate=3e-3, warmup_steps=1, save_every=2)
-RUNS = ("standard", "linear", "lora", "teacher")
+INVARIANT = {"irmv1": {}, "ib_irm": {"over": "class"}, "birm": {"estimator": "split"}, "pair": {}}
+RUNS = ("standard", "linear", "lora", "teacher", *INVARIANT)
 
 
 def train(kind: str, out: Path) -> Finetuned:
@@ -28,6 +31,13 @@ def train(kind: str, out: Path) -> Finetuned:
         "fabric": make_fabric(precision="fp64"),
         "progress": False,
     }
+    if kind in INVARIANT:
+        environments = {"bright": data[2], "dark": colour_images(40, 4)}
+        objective = make_objective(kind, anneal=2, **INVARIANT[kind])
+        mode = "standard" if kind == "pair" else "linear"
+        return finetune_invariantly(
+            *data[:2], environments, objective, RECIPE, mode=mode, **options
+        )
     if kind == "teacher":
         return distil(*data, RECIPE, reference=side_images(40, 3), **options)
     recipe = replace(RECIPE, accumulate=2 if kind == "linear" else 1)

@@ -1,5 +1,6 @@
-// The tangents' operations on CUDA but for attention: a warp a row, or kStretch elements of an
-// elementwise formula. The formulas and the order of every sum are those of the host.
+// The tangents' operations on CUDA but for attention, and the launches of the objectives' rows: a
+// warp a row, or kStretch elements of an elementwise formula. The formulas and the order of every
+// sum are those of the host.
 #pragma once
 #include "cuda/merge.h"
 #include "cuda/warp_row.h"
@@ -12,8 +13,9 @@ namespace taujp {
 constexpr int64_t kStretch = 1024;
 
 // Items [0, count) of a loop of tangent/rows.h, `share` of them a warp.
-template <class Call, void (*loop)(const Call&, int64_t, int64_t)>
-__global__ void __launch_bounds__(kThreads, 4)
+// `blocks` a multiprocessor, so that the registers suffice.
+template <class Call, void (*loop)(const Call&, int64_t, int64_t), int blocks = 4>
+__global__ void __launch_bounds__(kThreads, blocks)
     warp_kernel(const Call call, int64_t count, int64_t share) {
   const int64_t warp = (blockIdx.x * int64_t{kThreads} + threadIdx.x) / kWarp;
   const int64_t begin = warp * share;
@@ -44,28 +46,30 @@ cudaStream_t current_stream(const Tensor& like);
 
 using Loops = RowLoops<WarpRow>;
 
-#define TAUJP_LAUNCH_WARPS(operation, Call)                                             \
-  inline void launch_##operation(const Call& call, int64_t count, int64_t share,        \
-                                 const Tensor& like) {                                  \
-    if (count == 0) return;                                                             \
-    const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());       \
-    cudaStream_t stream = current_stream(like);                                         \
-    const unsigned blocks = warp_blocks((count + share - 1) / share);                   \
-    const auto start = [&](auto* kernel) {                                              \
-      kernel<<<blocks, kThreads, 0, stream>>>(call, count, share);                      \
-    };                                                                                  \
-    switch (call.dtype) {                                                               \
-      case Dtype::f64: start(warp_kernel<Call, Loops::operation<Dtype::f64>>); break;   \
-      case Dtype::f32: start(warp_kernel<Call, Loops::operation<Dtype::f32>>); break;   \
-      case Dtype::f16: start(warp_kernel<Call, Loops::operation<Dtype::f16>>); break;   \
-      case Dtype::bf16: start(warp_kernel<Call, Loops::operation<Dtype::bf16>>); break; \
-    }                                                                                   \
-    check_launch(#operation);                                                           \
+#define TAUJP_LAUNCH_WARPS(operation, Call)                                              \
+  inline void launch_##operation(const Call& call, int64_t count, int64_t share,         \
+                                 const Tensor& like) {                                   \
+    if (count == 0) return;                                                              \
+    const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());        \
+    cudaStream_t stream = current_stream(like);                                          \
+    const unsigned blocks = warp_blocks((count + share - 1) / share);                    \
+    const auto start = [&](auto* kernel) {                                               \
+      kernel<<<blocks, kThreads, 0, stream>>>(call, count, share);                       \
+    };                                                                                   \
+    switch (call.dtype) {                                                                \
+      case Dtype::f64: start(warp_kernel<Call, Loops::operation<Dtype::f64>, 2>); break; \
+      case Dtype::f32: start(warp_kernel<Call, Loops::operation<Dtype::f32>>); break;    \
+      case Dtype::f16: start(warp_kernel<Call, Loops::operation<Dtype::f16>>); break;    \
+      case Dtype::bf16: start(warp_kernel<Call, Loops::operation<Dtype::bf16>>); break;  \
+    }                                                                                    \
+    check_launch(#operation);                                                            \
   }
 TAUJP_LAUNCH_WARPS(layer_norm_tangent, LayerNormTangent)
 TAUJP_LAUNCH_WARPS(gelu_tangent, GeluTangent)
 TAUJP_LAUNCH_WARPS(row_norm, RowNorm)
 TAUJP_LAUNCH_WARPS(row_norm_grad, RowNorm)
+TAUJP_LAUNCH_WARPS(risk_rows, RiskRows)
+TAUJP_LAUNCH_WARPS(risk_rows_grad, RiskRows)
 #undef TAUJP_LAUNCH_WARPS
 
 inline Tensor layer_norm_tangent_cuda(Tensor x, MaybeTensor dx, Tensor mean, Tensor rstd,

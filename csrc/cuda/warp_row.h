@@ -17,6 +17,9 @@ struct WarpRow : ElementRow<format> {
   __device__ void put_one(void* data, int64_t index, Number x) const {
     if (lane() == 0) store_element<format>(data, index, x);
   }
+  __device__ void put_statistic(void* data, int64_t index, Number x) const {
+    if (lane() == 0) static_cast<Number*>(data)[index] = x;
+  }
   template <class Visit>
   __device__ void each(Visit visit) const {
     for (int64_t j = lane(); j < this->width; j += kWarp) visit(j);

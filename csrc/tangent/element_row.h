@@ -2,7 +2,9 @@
 // A row formula sees
 //   row.of(data, first[, otherwise])(j)  element first + j; `otherwise` where data is null
 //   row.into(data, first).put(j, number)
-//   row.one, row.statistic, row.put_one  a number that the whole row shares
+//   row.one, row.put_one              a number that the whole row shares
+//   row.statistic, row.put_statistic  the same in fp32, or fp64 where the row is
+//   row.indicator(j, index)           1 for the element `index`, else 0
 //   row.sum, row.max, row.each           over all j
 #pragma once
 #include "tangent/element.h"
@@ -38,6 +40,9 @@ struct ElementRow {
   TAUJP_INLINE Number statistic(const void* data, int64_t index) const {
     return static_cast<const Number*>(data)[index];
   }
+  TAUJP_INLINE Number indicator(int64_t j, int64_t index) const {
+    return Number(j == index ? 1.0f : 0.0f);
+  }
   TAUJP_INLINE void put_as(void* data, Dtype dtype, int64_t first, int64_t j, Number x) const {
     if constexpr (format == Dtype::f64)
       static_cast<double*>(data)[first + j] = x;
@@ -52,6 +57,9 @@ struct HostRow : ElementRow<format> {
   using Number = NumberOf<format>;
 
   void put_one(void* data, int64_t index, Number x) const { store_element<format>(data, index, x); }
+  void put_statistic(void* data, int64_t index, Number x) const {
+    static_cast<Number*>(data)[index] = x;
+  }
 
   template <class Visit>
   void each(Visit visit) const {

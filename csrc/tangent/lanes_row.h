@@ -104,6 +104,14 @@ struct LanesRow {
   TAUJP_INLINE void put_one(void* data, int64_t index, Floats x) const {
     store_element<format>(data, index, x.bits[0]);
   }
+  TAUJP_INLINE void put_statistic(void* data, int64_t index, Floats x) const {
+    static_cast<float*>(data)[index] = x.bits[0];
+  }
+  template <class At>
+  TAUJP_INLINE Floats indicator(At at, int64_t index) const {
+    const Words lane(static_cast<uint32_t>(index - at.j));
+    return select(lane_numbers() == lane, Floats(1.0f), Floats(0.0f));
+  }
   template <class At>
   TAUJP_INLINE void put_as(void* data, Dtype dtype, int64_t first, At at, Floats x) const {
     at.j += first;

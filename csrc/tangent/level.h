@@ -22,15 +22,19 @@ TAUJP_BY_DTYPE(gelu_tangent, GeluTangent)
 TAUJP_BY_DTYPE(row_norm, RowNorm)
 TAUJP_BY_DTYPE(row_norm_grad, RowNorm)
 TAUJP_BY_DTYPE(delta, Delta)
+TAUJP_BY_DTYPE(risk_rows, RiskRows)
+TAUJP_BY_DTYPE(risk_rows_grad, RiskRows)
 #undef TAUJP_BY_DTYPE
 
 static int64_t attention_scratch(const AttentionTangent& in) {
   return plan_head<LanesPack>(in).total * static_cast<int64_t>(sizeof(float));
 }
 
-static const TangentLevel this_tangent_level = {
-    TAUJP_LEVEL_NAME,  layer_norm_tangent,        gelu_tangent, row_norm, row_norm_grad, delta,
-    attention_scratch, attention_heads<LanesPack>};
+static const TangentLevel this_tangent_level = {TAUJP_LEVEL_NAME,  layer_norm_tangent,
+                                                gelu_tangent,      row_norm,
+                                                row_norm_grad,     delta,
+                                                risk_rows,         risk_rows_grad,
+                                                attention_scratch, attention_heads<LanesPack>};
 
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

@@ -24,6 +24,8 @@ TAUJP_BY_DTYPE(gelu_tangent, GeluTangent)
 TAUJP_BY_DTYPE(row_norm, RowNorm)
 TAUJP_BY_DTYPE(row_norm_grad, RowNorm)
 TAUJP_BY_DTYPE(delta, Delta)
+TAUJP_BY_DTYPE(risk_rows, RiskRows)
+TAUJP_BY_DTYPE(risk_rows_grad, RiskRows)
 #undef TAUJP_BY_DTYPE
 
 int64_t attention_scratch(const AttentionTangent& in) {
@@ -40,9 +42,9 @@ void attention_tangent(const AttentionTangent& in, int64_t begin, int64_t end, v
   }
 }
 
-const TangentLevel this_level = {"scalar",          layer_norm_tangent, gelu_tangent,
-                                 row_norm,          row_norm_grad,      delta,
-                                 attention_scratch, attention_tangent};
+const TangentLevel this_level = {
+    "scalar", layer_norm_tangent, gelu_tangent,   row_norm,          row_norm_grad,
+    delta,    risk_rows,          risk_rows_grad, attention_scratch, attention_tangent};
 
 }  // namespace
 

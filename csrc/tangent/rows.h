@@ -34,6 +34,16 @@ struct RowLoops {
       taujp::row_norm_grad(Row<format>{in.width}, in, index);
   }
   template <Dtype format>
+  TAUJP_LOOP static void risk_rows(const RiskRows& in, int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index)
+      taujp::risk_rows(Row<format>{in.classes}, in, index);
+  }
+  template <Dtype format>
+  TAUJP_LOOP static void risk_rows_grad(const RiskRows& in, int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index)
+      taujp::risk_rows_grad(Row<format>{in.classes}, in, index);
+  }
+  template <Dtype format>
   TAUJP_LOOP static void delta(const Delta& in, int64_t begin, int64_t end) {
     taujp::delta(Row<format>{end - begin}, in, begin);
   }

@@ -1,6 +1,7 @@
-// What one SIMD level offers of the tangents: plain pointers in, rows or elements [begin, end)
-// done.
+// What one SIMD level offers of the tangents, and of the objectives' rows: plain pointers in, rows
+// or elements [begin, end) done.
 #pragma once
+#include "objective/risk.h"
 #include "tangent/attention.h"
 #include "tangent/delta.h"
 #include "tangent/gelu.h"
@@ -16,6 +17,8 @@ struct TangentLevel {
   void (*row_norm)(const RowNorm&, int64_t begin, int64_t end);
   void (*row_norm_grad)(const RowNorm&, int64_t begin, int64_t end);
   void (*delta)(const Delta&, int64_t begin, int64_t end);
+  void (*risk_rows)(const RiskRows&, int64_t begin, int64_t end);
+  void (*risk_rows_grad)(const RiskRows&, int64_t begin, int64_t end);
   // The bytes of scratch that one thread needs, and heads [begin, end) of batch x heads.
   int64_t (*attention_scratch)(const AttentionTangent&);
   void (*attention_tangent)(const AttentionTangent&, int64_t begin, int64_t end, void* scratch);

@@ -11,11 +11,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """`control[i]` has the images of penalty i by name; it is empty where that needs none."""
+    """`control[i]` has the images of penalty i by name; it is empty where that needs none.
+
+    index: int64, the environment of each row, where there are several. restart: the optimiser is
+    to forget its moments before this step.
+    """
 
     images: Tensor
     labels: Tensor
     control: tuple[dict[str, Tensor], ...] = ()
+    index: Tensor | None = None
+    restart: bool = False
 
     def __post_init__(self) -> None:
         for name, images in self.named_control():
@@ -44,8 +50,16 @@ class Batch:
                 {name: images.chunk(count)[index] for name, images in each.items()}
                 for each in self.control
             )
-            yield Batch(self.images.chunk(count)[index], self.labels.chunk(count)[index], control)
+            environments = None if self.index is None else self.index.chunk(count)[index]
+            yield Batch(
+                self.images.chunk(count)[index],
+                self.labels.chunk(count)[index],
+                control,
+                environments,
+            )
 
     def on(self, fabric: Any) -> Batch:
         """The batch on the device that `fabric` computes on."""
-        return Batch(*fabric.to_device((self.images, self.labels, self.control)))
+        given = (self.images, self.labels, self.control, self.index)
+        images, labels, control, index = fabric.to_device(given)
+        return Batch(images, labels, control, index, self.restart)

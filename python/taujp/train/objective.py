@@ -75,15 +75,19 @@ class PenalisedClassification:
     def terms(self, output: Any, batch: Batch) -> dict[str, Tensor]:
         """The loss; with penalties also the cross-entropy and each penalty without its weight."""
         features, tangents = output
-        loss = functional.cross_entropy(
-            self.head(features), batch.labels, label_smoothing=self.recipe.label_smoothing
-        )
-        parts = {"cross_entropy": loss}
+        loss, parts = self.risk(features, batch)
         for penalty, its_tangents in zip(self.penalties, tangents, strict=True):
             value = penalty.value(its_tangents, self.learner.lin)
             parts[_unused(penalty.name, parts)] = value
             loss = loss + penalty.weight * value
-        return {"loss": loss, **parts} if self.penalties else {"loss": loss}
+        return {"loss": loss, **parts}
+
+    def risk(self, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss without penalties, and what of it is worth logging apart."""
+        loss = functional.cross_entropy(
+            self.head(features), batch.labels, label_smoothing=self.recipe.label_smoothing
+        )
+        return loss, {"cross_entropy": loss} if self.penalties else {}
 
 
 def _unused(name: str, taken: dict[str, Tensor]) -> str:

@@ -48,6 +48,8 @@ class Stepper:
         rate = self._set_learning_rates(step)
         self.optimiser.zero_grad()
         batch = self.objective.batch(step).on(self.fabric)
+        if batch.restart:
+            self.optimiser.state.clear()
         means, stop = self._over_ranks(self._accumulate_gradients(batch), request.came)
         norms = {group.name: self._clip(list(group.parameters)) for group in self.groups}
         for name, value in (*means.items(), *norms.items()):
