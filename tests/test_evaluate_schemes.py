@@ -116,6 +116,40 @@ def test_any_merge_method_is_swept(model, finetuned, tasks):
         assert added.one_shot.scores[task.name].accuracy == pytest.approx(right)
 
 
+def test_a_coefficient_is_a_factor_of_what_a_normalising_method_makes(model, finetuned, tasks):
+    """Equal coefficients cancel from TIES' mean; the sweep of one for all must not."""
+    models = merged_models(model, finetuned, method="ties", density=0.5)
+    state = taujp.merge_many(
+        list(finetuned.values()),
+        [1.0, 1.0],
+        base=encoder_state(model),
+        method="ties",
+        density=0.5,
+        lambda_=0.3,
+    )
+    task = tasks[0]
+    (found,) = models.outputs([dict.fromkeys(finetuned, 0.3)], task, "test")
+    with encoder_weights(model, state), torch.no_grad():
+        expected = task.head(model.encode_image(task.splits.test.tensors[0]))
+    assert torch.allclose(found.values, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_vector_with_coefficient_0_has_no_vote(model, finetuned, tasks):
+    rows = [{"colour": 0.7, "side": 0.0}, {"colour": 0.7}]
+    models = merged_models(model, finetuned, method="ties", density=0.5, election="unweighted")
+    alone = merged_models(
+        model, {"colour": finetuned["colour"]}, method="ties", density=0.5, election="unweighted"
+    )
+    (expected,) = alone.outputs(rows[1:], tasks[0], "test")
+    for found in models.outputs(rows, tasks[0], "test"):
+        assert torch.equal(found.values, expected.values)
+
+
+def test_an_unknown_method_is_refused_before_any_work(model, finetuned):
+    with pytest.raises(ValueError, match="'tie'; expected one of"):
+        merged_models(model, finetuned, method="tie")
+
+
 def test_a_sweep_in_weight_space_reads_every_image_once(model, finetuned, tasks):
     counted = [
         replace(

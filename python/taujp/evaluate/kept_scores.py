@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from taujp.evaluate.coefficient_rows import moving
 from taujp.evaluate.outputs import Outputs, score
 from taujp.evaluate.results import Coefficients, Scores
 from taujp.train.prepare import PreparedTask
@@ -41,7 +42,7 @@ class KeptScores:
 
 def key_of(row: Coefficients) -> Hashable:
     """A row's numbers without its zeros, in one order."""
-    return tuple(sorted((name, *_numbers(value)) for name, value in row.items() if _moves(value)))
+    return tuple(sorted((name, *_numbers(value)) for name, value in moving(row).items()))
 
 
 def _numbers(value: float | Mapping[str, float]) -> Iterator[Any]:
@@ -49,7 +50,3 @@ def _numbers(value: float | Mapping[str, float]) -> Iterator[Any]:
         yield tuple(sorted((layer, float(one)) for layer, one in value.items() if one))
     else:
         yield (("", float(value)),)
-
-
-def _moves(value: float | Mapping[str, float]) -> bool:
-    return any(value.values()) if isinstance(value, Mapping) else bool(value)

@@ -10,7 +10,9 @@ from torch import Tensor
 
 import taujp
 from taujp.evaluate.classifier import Classifier
+from taujp.evaluate.coefficient_rows import is_layered, moving
 from taujp.evaluate.results import Coefficients
+from taujp.merge.method import find_method, methods
 from taujp.tangent.attribution import layer_groups
 
 
@@ -37,6 +39,9 @@ class LiveWeights:
         self._own = {
             name: _held(source, prefix, self._theta0) for name, source in checkpoints.items()
         }
+        has_base = method not in methods() or methods()[method].base != "none"
+        find_method(method, has_base=has_base)  # an unknown one is refused before any work
+        self._base = self._theta0 if has_base else None
         self._editor = None
         self.vectors = {
             name: taujp.TaskVector(self._theta0, own) for name, own in self._own.items()
@@ -58,17 +63,10 @@ class LiveWeights:
             )
         if not row:
             self._copy(self._theta0)
-        elif self._editor is not None and not _by_layer(row):
+        elif self._editor is not None and not is_layered(row):
             self._editor([row.get(name, 0.0) for name in self.names])
         else:
-            merged = taujp.merge_many(
-                list(self._own.values()),
-                self._table(row),
-                base=self._theta0,
-                method=self._method,
-                **self._options,
-            )
-            self._copy(merged)
+            self._copy(self._merged(moving(row)))
 
     def write_own(self, name: str) -> None:
         """One fine-tuned model's weights."""
@@ -78,10 +76,26 @@ class LiveWeights:
         """theta0 again."""
         self._copy(self._theta0)
 
+    def _merged(self, row: Coefficients) -> Mapping[str, Tensor]:
+        """The merge of the checkpoints that have a coefficient; the others have no vote in it.
+
+        One coefficient for all is a factor of what the method makes of the vectors: where it
+        divides by the sum of coefficients, as TIES does, they would cancel.
+        """
+        if not row:
+            return self._theta0
+        values = list(row.values())
+        options, coefs = self._options, self._table(row)
+        if not is_layered(row) and len(set(values)) == 1 and self._base is not None:
+            coefs, factor = [1.0] * len(values), options.get("lambda_", 1.0)
+            options = {**options, "lambda_": factor * values[0]}
+        sources = [self._own[name] for name in row]
+        return taujp.merge_many(sources, coefs, base=self._base, method=self._method, **options)
+
     def _table(self, row: Coefficients) -> Any:
         """Coefficients as merge_many takes them: a list, or one for each weight's name."""
-        values = [row.get(name, 0.0) for name in self.names]
-        if not _by_layer(row):
+        values = list(row.values())
+        if not is_layered(row):
             return values
         lost = {
             layer for value in values if isinstance(value, Mapping) for layer in value
@@ -117,10 +131,6 @@ def _held(source: Any, prefix: str, theta0: Mapping[str, Tensor]) -> dict[str, T
             f"'{prefix}*' weights; check that it belongs to this model"
         )
     return {name: state[name].to(theta0[name].device) for name in theta0}
-
-
-def _by_layer(row: Coefficients) -> bool:
-    return any(isinstance(value, Mapping) for value in row.values())
 
 
 def _literal(name: str) -> str:

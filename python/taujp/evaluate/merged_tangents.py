@@ -12,6 +12,7 @@ from torch import Tensor
 
 import taujp
 from taujp.evaluate.classifier import classifier_of
+from taujp.evaluate.coefficient_rows import is_layered
 from taujp.evaluate.data_pass import evaluating
 from taujp.evaluate.kept_scores import KeptScores, key_of
 from taujp.evaluate.merged import Split
@@ -77,7 +78,7 @@ class MergedTangents:
     ) -> Iterator[Outputs]:
         """One row's outputs after another, computed when they are taken."""
         for row in rows:
-            layered = any(isinstance(value, Mapping) for value in row.values())
+            layered = is_layered(row)
             found = self.features(task, split, layered=layered)
             numbers: Mapping[Any, Any] = layered_row(row, self._layered) if layered else row
             yield Outputs(self._outputs(found.at(numbers), task, keep), _labels(found, task, split))
