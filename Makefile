@@ -37,7 +37,7 @@ demo: install
 
 # From tests/: in the root, the source folder taujp_ext/ would hide the installed package.
 test: install lint $(VENV)/.peer $(VENV)/.chromium
-	cd tests && ../$(BIN)/python -m pytest $(TEST_ARGS)
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(TEST_ARGS)
 
 lint: install
 	$(BIN)/ruff check python taujp_ext build_backend tests benchmarks examples scripts setup.py
@@ -52,7 +52,7 @@ format: install
 
 bench: install $(VENV)/.peer
 	cd benchmarks && for name in in_memory files many_tensors import_time \
-		tangent_kernels tangent_sweep tangent_memory tangent; do \
+		tangent_kernels tangent_sweep tangent_memory tangent objective_kernel protocols; do \
 		TAUJP_PEER_PYTHON=../$(BIN)/python ../$(BIN)/python $$name.py || exit 1; done
 
 clean:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from made_calibration import calibration
 from made_protocols import analogy, disentanglement, ensemble, interference, subsets, unseen
 from made_results import WAYS, MadeResults, MadeWay
 from taujp.evaluate.record import Cost, Provenance
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[[MadeResults], Any]] = {
     "analogy": analogy,
     "unseen": unseen,
     "ensemble": ensemble,
+    "calibration": calibration,
     **{
         f"negation-{target}": lambda made, target=target: made.negation(target)
         for target in ("letters", "digits")

@@ -127,6 +127,7 @@ ASKED = {
     "interference": (),
     "unseen": ("--unseen", "shade"),
     "ensemble": (),
+    "calibration": ("--coefficients", "0.5,1"),
 }
 
 

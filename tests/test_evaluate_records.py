@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 import made_protocols
+from made_calibration import calibration
 from made_results import WAYS, MadeResults
 from taujp.evaluate.record import SCHEMA, Cost, Provenance
 from taujp.evaluate.result_files import load_record, load_records, load_result, save_result
@@ -35,6 +36,7 @@ EVERY = {
     "interference": made_protocols.interference(MADE),
     "unseen": made_protocols.unseen(MADE),
     "ensemble": made_protocols.ensemble(MADE),
+    "calibration": calibration(MADE),
     "tau_jp_matrix": TauJpMatrix(("a", "b"), ("c",), ((0.5,), (1.0,))),
 }
 PROVENANCE = Provenance("demo", "linear", {"a": "1f"}, {"a": "2e"}, 3, {"torch": "2"}, "now", "x")

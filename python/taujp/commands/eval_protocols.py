@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taujp.commands.eval_arguments import add_coefficients, given_coefficients, names, numbers
+from taujp.commands.eval_calibration import add_calibration, evaluate_calibration
 
 if TYPE_CHECKING:
     from taujp.commands.eval_inputs import Inputs
@@ -185,4 +186,10 @@ PROTOCOLS = {
         "some vectors added, tried on other tasks", _add_unseen, _unseen, ("unseen",)
     ),
     "ensemble": Protocol("averaged weights against averaged outputs", _add_nothing, _ensemble),
+    "calibration": Protocol(
+        "how far confidence can be trusted",
+        add_calibration,
+        evaluate_calibration,
+        ("others", "fitted_on"),
+    ),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from taujp.commands.eval_calibration import calibration_table
+from taujp.evaluate.calibration import Calibration
 from taujp.evaluate.results import (
     Addition,
     Analogy,
@@ -133,6 +135,7 @@ TABLES: dict[type, Any] = {
     Interference: interference_table,
     Unseen: unseen_table,
     Ensemble: ensemble_table,
+    Calibration: calibration_table,
 }
 
 

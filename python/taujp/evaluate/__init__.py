@@ -1,10 +1,12 @@
 """Protocols on fine-tuned models. Coefficients are chosen on validation data, figures are of test
 data: no protocol takes a split."""
 
+from taujp.evaluate import calibration_figures  # noqa: F401  (registers them)
 from taujp.evaluate.accuracy import accuracy, predictions
 from taujp.evaluate.addition import COEFFICIENTS, addition
 from taujp.evaluate.analogy import analogy
 from taujp.evaluate.baseline_vectors import opposite_vector, random_vector
+from taujp.evaluate.calibration import Calibration, calibration
 from taujp.evaluate.classifier import Classifier, classifier_of
 from taujp.evaluate.cost import measured
 from taujp.evaluate.disentanglement import disentanglement
@@ -50,6 +52,7 @@ __all__ = [
     "AdditionPoint",
     "Analogy",
     "AnalogyPoint",
+    "Calibration",
     "Classifier",
     "Cost",
     "Disentanglement",
@@ -74,6 +77,7 @@ __all__ = [
     "accuracy",
     "addition",
     "analogy",
+    "calibration",
     "classifier_of",
     "disentanglement",
     "ensemble",

@@ -19,13 +19,14 @@ from taujp.evaluate.results import (
 )
 
 if TYPE_CHECKING:
+    from taujp.evaluate.calibration import Calibration
     from taujp.tangent.metric import TauJpMatrix
 
 SCHEMA = "taujp.result/1"  # the number rises when a file of before can no longer be read
 
 Result: TypeAlias = (
     "Single | Addition | Negation | Analogy | Subsets | Disentanglement | Interference | Unseen "
-    "| Ensemble | TauJpMatrix"
+    "| Ensemble | Calibration | TauJpMatrix"
 )
 RESULTS: tuple[type, ...] = (
     Single,

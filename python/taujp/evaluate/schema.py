@@ -20,9 +20,10 @@ ADVICE = "evaluate again, or take out what was written into the file by hand"
 @cache
 def kinds() -> Mapping[str, type]:
     """Every kind of result and its class: "addition": Addition, ..."""
+    from taujp.evaluate.calibration import Calibration
     from taujp.tangent.metric import TauJpMatrix
 
-    return {_kind(one): one for one in (*RESULTS, TauJpMatrix)}
+    return {_kind(one): one for one in (*RESULTS, Calibration, TauJpMatrix)}
 
 
 def kind_of(result: Any) -> str:

@@ -15,6 +15,7 @@ from taujp.report.sections import (
     single,
     subsets,
     sweeps,
+    temperature,
     unseen,
 )
 
@@ -28,6 +29,7 @@ SECTIONS = (
     interference.SECTION,
     causal.SECTION,
     calibration.SECTION,
+    temperature.SECTION,
     analogy.SECTION,
     unseen.SECTION,
     ensemble.SECTION,

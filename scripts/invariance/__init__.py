@@ -1,0 +1,1 @@
+"""Invariance objectives on small test beds: what docs/invariance.md reports."""
