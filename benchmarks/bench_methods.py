@@ -20,7 +20,7 @@ def states(request):
     """A base and six fine-tunes of four matrices, 8.4 M parameters."""
     dtype = DTYPES[request.param]
     generator = torch.Generator().manual_seed(0)
-    base = {f"w{i}": torch.randn(SHAPE, generator=generator).to(dtype) for i in range(4)}
+    base = {f"blocks.{i}.w": torch.randn(SHAPE, generator=generator).to(dtype) for i in range(4)}
     tuned = [
         {
             k: (v.float() + 0.02 * torch.randn(SHAPE, generator=generator)).to(dtype)
@@ -34,8 +34,11 @@ def states(request):
 @pytest.mark.parametrize("method", list(taujp.methods()))
 def test_method(method, states, benchmark):
     base, tuned = states
-    theta0 = base if taujp.methods()[method].needs_base else None
-    nbytes = (N + 1 + (theta0 is not None)) * sum(t.nbytes for t in base.values())
-    benchmark(taujp.merge_many, tuned, [1 / N] * N, theta0, method=method)
+    chosen = taujp.methods()[method]
+    tuned = tuned[: chosen.most]
+    theta0 = base if chosen.needs_base else None
+    nbytes = (len(tuned) + 1 + (theta0 is not None)) * sum(t.nbytes for t in base.values())
+    coefs = [1 / N if chosen.weighted else 1.0] * len(tuned)
+    benchmark(taujp.merge_many, tuned, coefs, theta0, method=method)
     if benchmark.stats:  # none under --benchmark-disable
         benchmark.extra_info["gigabytes_per_second"] = nbytes / benchmark.stats["min"] / 1e9

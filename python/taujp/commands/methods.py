@@ -1,4 +1,4 @@
-"""`taujp methods`: what each merge does, and its options."""
+"""`taujp methods`: what each merge does, what it needs and costs, and its options."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one line a method, or one method in full."""
     if arguments.name is None:
         for method in methods().values():
-            needs = "base" if method.needs_base else "no base"
             options = ", ".join(f"{key}={value!r}" for key, value in method.options.items())
-            print(f"{method.name:18} {method.summary}\n{'':18} {needs}; {options}")
+            print(f"{method.name:18} {method.summary}")
+            print(f"{'':18} needs {method.needs}; {method.cost}" + f"; {options}" * bool(options))
         return 0
     if arguments.name not in methods():
         raise ValueError(f"no method {arguments.name!r}; there are {', '.join(methods())}")
     method = methods()[arguments.name]
     print(f"{method.name}{inspect.signature(method.build)}\n\n{inspect.getdoc(method.build)}")
+    print(f"\nNeeds: {method.needs}. Cost: {method.cost}.")
     return 0

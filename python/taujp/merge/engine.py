@@ -26,6 +26,13 @@ def run(plan: Any, finished: Callable[[Finished], None], tick: Callable[[int], N
         raise CheckpointError(f"merge: {error}") from None
 
 
+def numbered(
+    numbers: Sequence[int], finished: Callable[[Finished], None]
+) -> Callable[[Finished], None]:
+    """`finished` for a job whose i-th item is known outside as numbers[i]."""
+    return lambda batch: finished([(numbers[item], done) for item, done in batch])
+
+
 def _watch(job: Any, finished: Callable[[Finished], None], tick: Callable[[int], None]) -> None:
     try:
         ended = False

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
-import taujp_ext
 from taujp.checkpoint import Checkpoint, SourceFile
 
 from .file_sources import BYTES, FORMATS, Place, Sources
@@ -54,49 +50,6 @@ class FilePlan:
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """Whatever is read: the base, if there is one, then the others."""
         return (*([self.merge.base] if self.merge.base else []), *self.merge.checkpoints)
-
-    def job(self, content: Path, numbers: Collection[int]) -> Any:
-        """The engine's plan for these of the works, written below `content`."""
-        stream = taujp_ext.stream()
-        plan = stream.Plan()
-        plan.recipe = _recipe(stream, self.merge)
-        plan.has_base = self.merge.base is not None
-        plan.inputs = [stream.InputFile(f.path, f.size, f.mtime_ns) for f in self.inputs]
-        plan.outputs = [str(content / output.path) for output in self.outputs]
-        plan.coefs = [[c for row in table for c in row] for table in self.merge.coefficients.tables]
-        plan.items = [_item(stream, self.works[number]) for number in numbers]
-        plan.threads = self.threads
-        return plan
-
-
-def _item(stream: ModuleType, work: Work) -> Any:
-    return stream.Item(
-        copy=work.copy,
-        size=work.size,
-        before=work.before,
-        coefs=work.group,
-        sources=work.sources,
-        targets=work.targets,
-        keys=work.keys,
-    )
-
-
-def _recipe(stream: ModuleType, merge: Merge) -> Any:
-    recipe = merge.recipe
-    exact = merge.rounding == "exact" or not merge.names
-    return stream.Recipe(
-        fold=recipe.fold,
-        sparsifier=recipe.sparsifier,
-        rescale=recipe.rescale,
-        rounding="exact" if exact else merge.dtype_of(merge.names[0]),
-        normalize=recipe.normalize,
-        keep_one=recipe.keep_one,
-        deltas=merge.deltas,
-        over_model=recipe.over_model,
-        density=recipe.shares(len(merge.checkpoints)),
-        skip=recipe.skip,
-        lambdas=merge.lambdas,
-    )
 
 
 def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None) -> FilePlan:
@@ -164,6 +117,8 @@ def _keys(merge: Merge, name: str) -> tuple[int, ...]:
 def _digest(merge: Merge, works: list[Work], reader: Sources, layout: OutputLayout) -> str:
     digest = hashlib.sha256()
     described = (
+        merge.method,
+        merge.options,
         merge.recipe,
         merge.coefficients,
         merge.lambdas,

@@ -9,9 +9,10 @@ from pathlib import Path
 import taujp_ext
 from taujp.checkpoint import CheckpointError, unchanged
 
-from .engine import Finished, run
+from .engine import Finished, numbered, run
 from .errors import MergeError
 from .file_plan import FilePlan
+from .jobs import merging_job
 from .journal import Done, Journal, read_journal
 from .nonfinite_files import report_nonfinite
 from .output_layout import OutputLayout
@@ -85,8 +86,8 @@ def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress |
     faults = [n for n, done in journal.done.items() if done.nonfinite]
 
     def finished(batch: Finished) -> None:
-        journal.record((numbers[item], done) for item, done in batch)
-        faults.extend(numbers[item] for item, done in batch if done.nonfinite)
+        journal.record(batch)
+        faults.extend(number for number, done in batch if done.nonfinite)
 
     def tick(done: int) -> None:
         if faults and not plan.merge.allow_nonfinite:
@@ -96,7 +97,12 @@ def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress |
             progress(before + done, total)
 
     tick(0)
-    run(plan.job(content, numbers), finished, tick)
+    if plan.merge.formula is None:
+        run(merging_job(plan, content, numbers), numbered(numbers, finished), tick)
+    else:
+        from .tensors_to_files import merge_tensors_to_files  # imports torch
+
+        merge_tensors_to_files(plan, content, numbers, finished, tick)
 
 
 def _write_headers(plan: FilePlan, layout: OutputLayout, content: Path, journal: Journal) -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-import taujp_ext
 from taujp.checkpoint import Checkpoint, tensor_of
 from taujp.checkpoint.dtypes import torch_dtype
 
 from .into import rooms
+from .launch import call_kernel
 from .nonfinite import report_nonfinite
 from .prepare import Merge
-from .recipe import coin_key
+from .tensors_in_memory import merge_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,8 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
     else:
         results = rooms(merge, into, [*sources, *bases])
     flat = [result for row in zip(*results, strict=True) for result in row]
-    faults = call_kernel(merge, names, sources, bases, flat).tolist()
+    merge_flat = call_kernel if merge.formula is None else merge_tensors
+    faults = merge_flat(merge, names, sources, bases, flat).tolist()
     if not merge.allow_nonfinite:
         report_nonfinite(merge, [n for n, fault in zip(names, faults, strict=True) if fault])
     merged = [dict(zip(names, row, strict=True)) for row in results]
@@ -45,44 +46,6 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
 def _room(merge: Merge, name: str, device: torch.device) -> torch.Tensor:
     dtype = torch_dtype(merge.dtype_of(name))
     return torch.empty(merge.donor.entries[name].shape, dtype=dtype, device=device)
-
-
-def call_kernel(
-    merge: Merge,
-    names: Sequence[str],
-    sources: list[torch.Tensor],
-    bases: list[torch.Tensor],
-    results: list[torch.Tensor],
-) -> torch.Tensor:
-    """Run taujp::merge_ over flat lists: sources [P * N], bases [P] or none, results [P * K].
-
-    Returns [P] int8: 1 where an input of the parameter held a NaN or an infinity.
-    """
-    taujp_ext.load()
-    n, recipe = len(merge.checkpoints), merge.recipe
-    keys = (
-        [coin_key(recipe.seed, i, name) for name in names for i in range(n)] if recipe.draws else []
-    )
-    return torch.ops.taujp.merge_(
-        sources,
-        bases,
-        results,
-        torch.tensor(merge.coefficients.tables, dtype=torch.float32),
-        torch.tensor(merge.coefficients.groups(names), dtype=torch.int64),
-        torch.tensor(keys, dtype=torch.uint64).view(torch.int64),
-        list(merge.lambdas),
-        list(recipe.shares(n)),
-        list(recipe.skip),
-        recipe.fold,
-        recipe.sparsifier,
-        recipe.rescale,
-        "exact" if merge.rounding == "exact" or not names else merge.dtype_of(names[0]),
-        recipe.normalize,
-        recipe.keep_one,
-        merge.deltas,
-        recipe.over_model,
-        torch.get_num_threads(),
-    )
 
 
 def device_of(checkpoints: Sequence[Checkpoint]) -> torch.device:

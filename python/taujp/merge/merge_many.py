@@ -53,7 +53,8 @@ def merge_many(
     Raises: CheckpointError (a checkpoint is broken, or they disagree: all disagreements at once),
       MergeError (coefficients or options make no sense).
 
-    The same bits for any number of threads, any SIMD level, and any device.
+    The same bits for any number of threads, any SIMD level, and any device; methods that work on
+    whole tensors in torch (`taujp methods` says so) promise the same but for fp32's rounding.
     Plain torch: `{k: v + sum(c * (t[k] - v) for c, t in zip(coefs, ckpts)) for k, v in base...}`
     """
     if out is not None and not isinstance(out, Mapping | list):

@@ -1,4 +1,4 @@
-"""The registry of merge methods: a function from a method's options to a Recipe, decorated."""
+"""The registry of merge methods: a decorated function from a method's options to what it does."""
 
 from __future__ import annotations
 
@@ -11,18 +11,43 @@ from functools import cache
 from typing import Any
 
 from .errors import MergeError
+from .formula import Formula
 from .recipe import Recipe
 
 _REGISTERED: dict[str, Method] = {}
+_BASES = {"needed": "base", "optional": "base or none", "none": "no base"}
 
 
 @dataclass(frozen=True)
 class Method:
-    """A merge method by its name; `build(n, **options)` gives the Recipe for n checkpoints."""
+    """A merge method by its name; `build(n, **options)` gives its work for n checkpoints.
+
+    base: "needed", "optional" or "none". fewest, most: how many checkpoints it is defined for.
+    weighted: whether coefficients mean anything to it; where not, all must be 1.
+    cost: passes and memory, in words. tensors: whether it sees whole tensors, by a Formula.
+    """
 
     name: str
-    needs_base: bool
-    build: Callable[..., Recipe]
+    build: Callable[..., Recipe | Formula]
+    base: str = "needed"
+    fewest: int = 1
+    most: int | None = None
+    weighted: bool = True
+    cost: str = "one pass"
+    tensors: bool = False
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether it is defined on task vectors only."""
+        return self.base == "needed"
+
+    @property
+    def needs(self) -> str:
+        """What it takes, in words."""
+        counts = {(1, None): "", (1, 1): "one checkpoint", (2, 2): "two checkpoints"}
+        count = counts.get((self.fewest, self.most), f"at least {self.fewest} checkpoints")
+        coefs = "" if self.weighted else "coefficients of 1"
+        return ", ".join(part for part in (_BASES[self.base], count, coefs) if part)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -35,25 +60,51 @@ class Method:
         """The first line of the docstring: when to use it."""
         return (inspect.getdoc(self.build) or "").splitlines()[0]
 
-    def recipe(self, checkpoints: int, options: dict[str, Any]) -> Recipe:
-        """The recipe for n checkpoints; a MergeError names the options that it does not have."""
+    def built(self, checkpoints: int, options: dict[str, Any]) -> Recipe | Formula:
+        """Its work for n checkpoints; a MergeError names the options that it does not have."""
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             raise MergeError(
                 f"{self.name}: unknown option {', '.join(map(repr, unknown))}; its options are "
                 f"{', '.join(self.options) or 'none'}, and those of every method"
             )
+        if checkpoints < self.fewest or checkpoints > (self.most or checkpoints):
+            raise MergeError(f"{self.name}: {checkpoints} checkpoints; it takes {self.needs}")
         try:
             return self.build(checkpoints, **options)
         except MergeError as error:
             raise MergeError(f"{self.name}: {error}") from error
 
 
-def merge_method(name: str, *, needs_base: bool = True) -> Callable:
-    """Registers a method: its name, and whether it is defined on task vectors only."""
+def merge_method(
+    name: str,
+    *,
+    needs_base: bool = True,
+    checkpoints: tuple[int, int | None] = (1, None),
+    cost: str = "one pass",
+) -> Callable:
+    """Registers a pointwise method, whose function gives a Recipe for the kernels."""
 
     def register(build: Callable[..., Recipe]) -> Callable[..., Recipe]:
-        _REGISTERED[name] = Method(name, needs_base, build)
+        base = "needed" if needs_base else "none"
+        _REGISTERED[name] = Method(name, build, base, *checkpoints, cost=cost)
+        return build
+
+    return register
+
+
+def tensor_method(
+    name: str,
+    *,
+    base: str = "needed",
+    checkpoints: tuple[int, int | None] = (1, None),
+    weighted: bool = True,
+    cost: str = "a whole tensor of every checkpoint in memory",
+) -> Callable:
+    """Registers a whole-tensor method, whose function gives a Formula."""
+
+    def register(build: Callable[..., Formula]) -> Callable[..., Formula]:
+        _REGISTERED[name] = Method(name, build, base, *checkpoints, weighted, cost, True)
         return build
 
     return register
@@ -74,10 +125,10 @@ def find_method(name: str | None, *, has_base: bool) -> Method:
     if name not in methods():
         raise MergeError(f"method is {name!r}; expected one of {', '.join(methods())}")
     method = methods()[name]
-    if method.needs_base and not has_base:
+    if method.base == "needed" and not has_base:
         raise MergeError(f"{name} works on task vectors theta_i - theta0; give the base: base=...")
-    if not method.needs_base and has_base:
+    if method.base == "none" and has_base:
         raise MergeError(
-            f"{name} averages checkpoints and takes no base; leave it out, or use task_arithmetic"
+            f"{name} merges checkpoints and takes no base; leave it out, or use task_arithmetic"
         )
     return method

@@ -9,9 +9,10 @@ from typing import Any
 from taujp.checkpoint import Checkpoint, check_agreement, check_integer_buffers, open_checkpoint
 from taujp.checkpoint.dtypes import FLOATING, from_torch_name
 
-from .coefficients import Coefficients, parse_coefficients, parse_lambda
+from .coefficients import Coefficients, Row, parse_coefficients, parse_lambda
 from .errors import MergeError
-from .method import find_method
+from .formula import Formula
+from .method import Method, find_method
 from .recipe import Recipe
 
 ROUNDINGS = ("exact", "stepwise")
@@ -21,11 +22,13 @@ ROUNDINGS = ("exact", "stepwise")
 class Merge:
     """A merge that can begin: K = coefficients.results models from N checkpoints.
 
-    `names` are merged, in that order; every other tensor of the donor is copied.
+    `names` are merged, in that order; every other tensor of the donor is copied. A whole-tensor
+    method has a formula; its recipe is then the sum that the kernels make of a Blend.
     """
 
     method: str
     recipe: Recipe
+    formula: Formula | None
     coefficients: Coefficients
     lambdas: tuple[float, ...]
     base: Checkpoint | None
@@ -76,12 +79,14 @@ def prepare(
         None if base is None else open_checkpoint(base, label=_label("base", base), rename=rename)
     )
     chosen = find_method(method, has_base=theta0 is not None)
-    recipe = chosen.recipe(len(checkpoints), options)
+    built = chosen.built(len(checkpoints), options)
     coefficients, lambdas = parse_lambda(lambda_, parse_coefficients(coefs, len(checkpoints)))
+    _check_meaning(chosen, coefficients, lambdas, has_base=theta0 is not None)
     names = _agreed_names(theta0, checkpoints, prefix, missing)
     merge = Merge(
         method=chosen.name,
-        recipe=recipe,
+        recipe=built if isinstance(built, Recipe) else Recipe(),
+        formula=built if isinstance(built, Formula) else None,
         coefficients=coefficients,
         lambdas=lambdas,
         base=theta0,
@@ -157,9 +162,30 @@ def _known(option: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def _check_meaning(
+    method: Method, coefficients: Coefficients, lambdas: Row, *, has_base: bool
+) -> None:
+    """Refuse coefficients and factors that the method would have to ignore."""
+    rows = {row for table in coefficients.tables for row in table}
+    if not method.weighted and any(c != 1.0 for row in rows for c in row):
+        raise MergeError(
+            f"{method.name} finds its own weights: coefs must all be 1, they are "
+            f"{[list(row) for row in sorted(rows)][:3]}; lambda_ scales its task vector"
+        )
+    if method.tensors and not has_base and any(factor != 1.0 for factor in lambdas):
+        raise MergeError(
+            f"{method.name} without a base has no task vector for lambda_ to scale; leave it out"
+        )
+
+
 def _check_stepwise(merge: Merge) -> None:
     if merge.rounding == "exact":
         return
+    if merge.formula is not None:
+        raise MergeError(
+            f"{merge.method} has no rounding='stepwise'; its formula runs in fp32 or better and is "
+            f"rounded once: rounding='exact'"
+        )
     dtypes = {merge.dtype_of(name) for name in merge.names}
     if len(dtypes) > 1:
         raise MergeError(

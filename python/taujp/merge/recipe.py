@@ -56,6 +56,17 @@ def one_each(
     return shares
 
 
+def one_number(option: str, value: float, least: float, most: float) -> float:
+    """A number between two others, both allowed."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise MergeError(f"{option} is {value!r}; expected a number") from error
+    if not least <= number <= most:
+        raise MergeError(f"{option} is {value!r}; expected a number from {least:g} to {most:g}")
+    return number
+
+
 def one_of(option: str, value: str | None, choices: dict[str | None, str]) -> str:
     """The kernels' word for a choice."""
     if value not in choices:

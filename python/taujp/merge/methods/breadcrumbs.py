@@ -22,7 +22,7 @@ def _breadcrumbs(
     )
 
 
-@merge_method("breadcrumbs")
+@merge_method("breadcrumbs", cost="two passes: ranks, then the merge; a tensor in memory")
 def breadcrumbs(
     n: int,
     *,
@@ -39,7 +39,7 @@ def breadcrumbs(
     return _breadcrumbs(n, density=density, gamma=gamma, normalize=normalize, election=None)
 
 
-@merge_method("breadcrumbs_ties")
+@merge_method("breadcrumbs_ties", cost="two passes: ranks, then the merge; a tensor in memory")
 def breadcrumbs_ties(
     n: int,
     *,

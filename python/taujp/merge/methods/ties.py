@@ -11,7 +11,7 @@ ELECTIONS: dict[str | None, str] = {
 TRIMS: dict[str | None, str] = {"tensor": "tensor", "model": "model"}
 
 
-@merge_method("ties")
+@merge_method("ties", cost="two passes: ranks, then the merge; a tensor in memory")
 def ties(
     n: int,
     *,

@@ -1,0 +1,87 @@
+"""Numbers of a planned tensor as torch tensors, read from the files or held in memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from taujp.checkpoint import CheckpointError, SourceFile
+from taujp.checkpoint.entries import IN_MEMORY
+
+from .file_plan import FilePlan
+from .file_sources import Place
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # by the kernels' numbers of them
+
+
+class OpenInputs:
+    """The plan's input files, open: `with OpenInputs(plan) as inputs`.
+
+    Reads are positional and copy, so that a file cut short meanwhile is an error, not a crash.
+    """
+
+    def __init__(self, plan: FilePlan) -> None:
+        self._files = plan.inputs
+        self._kept = {tensor.data_ptr(): tensor for tensor in _as_bytes(plan.kept)}
+        self._descriptors: dict[int, int] = {}
+
+    def __enter__(self) -> OpenInputs:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+
+    def read(self, place: Place, first: int, count: int) -> torch.Tensor:
+        """Elements [first, first + count) of what begins at that place."""
+        file, offset, width, number = place
+        if file == IN_MEMORY:
+            flat = self._kept[offset][first * width : (first + count) * width]
+            return flat.view(DTYPES[number])
+        room = torch.empty(count, dtype=DTYPES[number])
+        if count:
+            self._fill(file, room.view(torch.uint8).numpy().data, offset + first * width)
+        return room
+
+    def _fill(self, file: int, room: memoryview, offset: int) -> None:
+        if file not in self._descriptors:
+            self._descriptors[file] = os.open(self._files[file].path, os.O_RDONLY)
+        done = 0
+        while done < len(room):
+            got = os.preadv(self._descriptors[file], [room[done:]], offset + done)
+            if got == 0:
+                raise _cut_short(self._files[file])
+            done += got
+
+
+@dataclass(frozen=True)
+class PlannedInputs:
+    """`Inputs` of one planned tensor."""
+
+    opened: OpenInputs
+    sources: tuple[Place, ...]
+
+    def __call__(self, position: int, first: int, count: int) -> torch.Tensor:
+        return self.opened.read(self.sources[position], first, count)
+
+
+def _as_bytes(kept: tuple[object, ...]) -> list[torch.Tensor]:
+    """What the plan holds on to as bytes, 1-D; of those that begin alike the longest last."""
+    tensors = [k if isinstance(k, torch.Tensor) else torch.from_numpy(k) for k in kept]
+    flat = [tensor.reshape(-1).view(torch.uint8) for tensor in tensors]
+    return sorted(flat, key=lambda tensor: tensor.numel())
+
+
+def _cut_short(file: SourceFile) -> CheckpointError:
+    return CheckpointError(
+        f"merge: {file.path!r} changed while it was read: it had {file.size} bytes and is "
+        f"truncated now; let whatever writes it finish, then start again"
+    )

@@ -1,0 +1,36 @@
+"""What a whole-tensor method does with one parameter of all checkpoints; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from .parameter import Parameter
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A weighted sum of the N vectors: the kernels compute it, no vector is copied."""
+
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """`merged(parameter)` yields one result for each of `parameter.rows`, in their order.
+
+    A result is a merged task vector where there is a base (what comes after, theta0 + lambda *
+    result, is the same for all methods), else the merged parameter itself: a tensor of the
+    parameter's shape in fp32 or float64, or a Blend.
+
+    pointwise: each element of a result depends on the same element of the inputs alone, so that
+    large parameters may come in pieces, 1-D. blends: all results are Blends.
+    """
+
+    merged: Callable[[Parameter], Iterator[torch.Tensor | Blend]]
+    pointwise: bool = False
+    blends: bool = False

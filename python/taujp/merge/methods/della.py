@@ -1,0 +1,88 @@
+"""DELLA: drop at random, small changes more often than large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import MergeError
+from ..formula import Formula
+from ..method import tensor_method
+from ..recipe import one_each, one_number, one_of
+from .dare import RESCALES
+from .ties import ELECTIONS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..parameter import Parameter
+
+
+@tensor_method("della")
+def della(
+    n: int,
+    *,
+    density: float | list[float] = 0.5,
+    epsilon: float = 0.15,
+    rescale: str | None = "density",
+    seed: int = 0,
+    normalize: bool = True,
+    election: str = "weighted",
+) -> Formula:
+    """DELLA's thinning by rank, then TIES' election of a sign: see `della_linear` and `ties`."""
+    fold = one_of("election", election, {k: v for k, v in ELECTIONS.items() if k})
+    return _della(n, density, epsilon, rescale, seed, fold, normalize)
+
+
+@tensor_method("della_linear")
+def della_linear(
+    n: int,
+    *,
+    density: float | list[float] = 0.5,
+    epsilon: float = 0.15,
+    rescale: str | None = "density",
+    seed: int = 0,
+    normalize: bool = False,
+) -> Formula:
+    """Thin out task vectors at random, with the small changes of each row going first.
+
+    In a row of m elements (all but the first dimension, flattened; of a 1-D parameter all) the
+    element with rank r of |tau_i|, from 0 (equal ones: by index) to m - 1, stays with probability
+    p = density + epsilon (2 r / (m - 1) - 1), alone in its row with p = density, by the coin of
+    `dare_linear`. density +- epsilon must lie inside (0, 1); density 1 keeps all, 0 nothing.
+    `rescale`: "density" divides what stays by its p (the paper), "l1" keeps the parameter's L1 norm
+    (mergekit), None does neither. mergekit's rows of a 3-D or 4-D parameter run along its second
+    dimension.
+    Source: Deep et al. 2024, arXiv 2406.11617.
+    """
+    return _della(n, density, epsilon, rescale, seed, "linear", normalize)
+
+
+def _della(
+    n: int,
+    density: float | list[float],
+    epsilon: float,
+    rescale: str | None,
+    seed: int,
+    fold: str,
+    normalize: bool,
+) -> Formula:
+    densities = one_each("density", density, n)
+    half = one_number("epsilon", epsilon, 0.0, 0.5)
+    for share in densities:
+        if 0 < share < 1 and not 0 < share - half <= share + half < 1:
+            raise MergeError(
+                f"density {share:g} +- epsilon {half:g} must lie inside (0, 1); lower epsilon"
+            )
+    chosen = one_of("rescale", rescale, RESCALES)
+
+    def merged(parameter: Parameter) -> Iterator[Tensor]:
+        from ..elected import folded
+        from ..thinning import thin
+
+        for i, (tau, share) in enumerate(zip(parameter.vectors, densities, strict=True)):
+            thin(tau, share, half, parameter.coins(int(seed), i), chosen)
+        for row in parameter.rows:
+            yield folded(parameter.vectors, row, fold=fold, normalize=normalize)
+
+    return Formula(merged)

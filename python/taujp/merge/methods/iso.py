@@ -1,0 +1,88 @@
+"""Isotropic merging: every direction of the merged task vector is as strong as any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..formula import Blend, Formula
+from ..method import tensor_method
+from ..recipe import one_number
+from .tsv_m import DECOMPOSED, means
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..parameter import Parameter
+
+
+@tensor_method("iso_c", cost=DECOMPOSED)
+def iso_c(n: int) -> Formula:
+    """Merge tasks in their common subspace, with no direction outweighing the others.
+
+    With the singular values of sum_i c_i tau_i = U S V of a matrix, theta = theta0 + mean(S) U V;
+    what is no matrix gets the mean of c_i tau_i. Directions weaker than 1e-6 of the strongest stay
+    out. The paper scales the result by validation: lambda_ (about 1 to 2).
+    Source: Marczak et al. 2025, arXiv 2502.04959.
+    """
+
+    def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
+        from ..spectrum import spectrum
+
+        if len(parameter.shape) != 2:
+            yield from means(parameter)
+            return
+        for row in parameter.rows:
+            left, values, right = spectrum(weighted_sum(parameter, row))
+            yield (left @ right) * (values.sum() / min(parameter.shape))
+
+    return Formula(merged)
+
+
+@tensor_method("iso_cts", cost=DECOMPOSED)
+def iso_cts(n: int, *, common: float = 0.8) -> Formula:
+    """Isotropic merging that leaves room for each task's own directions: best for many tasks.
+
+    The share `common` of the directions of s = sum_i c_i tau_i are kept (as many more or fewer as
+    make the rest divisible by N); each task adds the strongest directions of c_i tau_i outside of
+    that subspace, equally many; both sides of all of them are replaced by the nearest orthonormal
+    ones, with the mean of their singular values for every direction. Otherwise as `iso_c`.
+    Source: Marczak et al. 2025, arXiv 2502.04959.
+    """
+    share = one_number("common", common, 0.0, 1.0)
+
+    def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
+        if len(parameter.shape) != 2:
+            yield from means(parameter)
+            return
+        for row in parameter.rows:
+            yield _common_and_own(parameter, row, share)
+
+    return Formula(merged)
+
+
+def weighted_sum(parameter: Parameter, row: tuple[float, ...]) -> Tensor:
+    """sum_i c_i tau_i in float64."""
+    terms = (tau.double() * c for tau, c in zip(parameter.vectors, row, strict=True))
+    return sum(terms, parameter.vectors[0].new_zeros(()).double())
+
+
+def _common_and_own(parameter: Parameter, row: tuple[float, ...], share: float) -> Tensor:
+    import torch
+
+    from ..spectrum import orthogonal, spectrum
+
+    rank, n = min(parameter.shape), len(row)
+    own = max(round((rank - int(rank * share)) / n), 0)
+    own = min(own, rank // n)
+    left, values, right = (part for part in spectrum(weighted_sum(parameter, row)))
+    room = rank - own * n
+    left, values, right = left[:, :room], values[:room], right[:room]
+    parts = [(left, values, right)]
+    for tau, c in zip(parameter.vectors, row, strict=True):
+        term = tau.double() * c
+        u, s, v = spectrum(term - left @ (left.mT @ term))
+        parts.append((u[:, :own], s[:own], v[:own]))
+    together = orthogonal(torch.cat([u for u, _, _ in parts], 1))
+    strength = torch.cat([s for _, s, _ in parts]).sum() / rank
+    return (together @ orthogonal(torch.cat([v for _, _, v in parts]))) * strength

@@ -1,0 +1,65 @@
+"""TSV-Merge: the strongest directions of every task, made orthogonal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..formula import Blend, Formula
+from ..method import tensor_method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..parameter import Parameter
+
+DECOMPOSED = "a matrix of every checkpoint in memory and its decompositions"
+
+
+@tensor_method("tsv_m", cost=DECOMPOSED)
+def tsv_m(n: int) -> Formula:
+    """Merge many tasks without data: each gets its share of every matrix's directions.
+
+    Of each c_i tau_i of shape [a, b] the strongest k = floor(min(a, b) / N) singular triples are
+    kept; all of them together are U S V, U and V are replaced by the nearest matrices with
+    orthonormal columns and rows, and theta = theta0 + U S V. What is no matrix, or one with fewer
+    than N rows or columns, gets the mean of c_i tau_i. Scale by lambda_ (the paper: 1).
+    fusion-bench and the authors leave out "text_projection", and give small matrices nothing.
+    Source: Gargiulo et al. 2025, arXiv 2412.00081.
+    """
+
+    def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
+        if len(parameter.shape) != 2 or min(parameter.shape) < n:
+            yield from means(parameter)
+            return
+        kept = [_strongest(tau, min(parameter.shape) // n) for tau in parameter.vectors]
+        for row in parameter.rows:
+            yield _together(kept, row)
+
+    return Formula(merged)
+
+
+def means(parameter: Parameter) -> Iterator[Blend]:
+    """The mean of c_i tau_i for each row."""
+    for row in parameter.rows:
+        yield Blend(tuple(c / len(row) for c in row))
+
+
+def _strongest(tau: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    from ..spectrum import spectrum
+
+    left, values, right = spectrum(tau)
+    return left[:, :count], values[:count], right[:count]
+
+
+def _together(kept: list[tuple[Tensor, Tensor, Tensor]], row: tuple[float, ...]) -> Tensor:
+    import torch
+
+    from ..spectrum import orthogonal
+
+    used = [(*triple, c) for triple, c in zip(kept, row, strict=True) if c != 0]
+    if not used:
+        return kept[0][0] @ kept[0][2] * 0.0
+    left, right = torch.cat([u for u, *_ in used], 1), torch.cat([v for _, _, v, _ in used])
+    values = torch.cat([s * c for _, s, _, c in used])
+    return (orthogonal(left) * values) @ orthogonal(right)

@@ -1,0 +1,137 @@
+"""One parameter of all checkpoints, as a whole-tensor method sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+
+import taujp_ext
+
+from .coefficients import Row
+from .coins import coins
+from .errors import MergeError
+from .formula import Blend
+from .prepare import Merge
+from .recipe import coin_key
+
+PIECE = 1 << 20  # elements; a fixed number, so that sums over pieces are the same everywhere
+
+
+class NonfiniteInput(Exception):
+    """An input of the parameter holds a NaN or an infinity."""
+
+
+class Inputs(Protocol):
+    """Where numbers come from: position 0 is the base, if there is one, then the checkpoints."""
+
+    def __call__(self, position: int, first: int, count: int) -> torch.Tensor:
+        """Elements [first, first + count) of the flat parameter, in the dtype it is stored in."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """Numbers are read when they are asked for, and kept as long as this object.
+
+    rows: the distinct rows of coefficients, of N each. first, count: the elements that it has of
+    the whole, which are all but where a pointwise formula takes pieces.
+    """
+
+    merge: Merge
+    name: str
+    rows: tuple[Row, ...]
+    inputs: Inputs
+    shape: tuple[int, ...]
+    first: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def checkpoints(self) -> range:
+        """Their numbers, 0 to N - 1."""
+        return range(len(self.merge.checkpoints))
+
+    @cached_property
+    def base(self) -> torch.Tensor:
+        """theta0 in fp32, [shape]."""
+        return self._read(0).reshape(self.shape)
+
+    @cached_property
+    def vectors(self) -> list[torch.Tensor]:
+        """N tensors in fp32, [shape]: theta_i - theta0 where there is a base, else theta_i."""
+        return [self.vector(i) for i in self.checkpoints]
+
+    def vector(self, checkpoint: int) -> torch.Tensor:
+        """One of `vectors`, read anew and the caller's own."""
+        vector = self._read(checkpoint + self._bases).reshape(self.shape)
+        return vector.sub_(self.base) if self._bases and not self.merge.deltas else vector
+
+    @cached_property
+    def products(self) -> torch.Tensor:
+        """All dot products of the vectors, [N, N] float64 on the CPU; nothing is kept of them."""
+        taujp_ext.load()
+        n = len(self.checkpoints)
+        identity = torch.eye(n).unsqueeze(0)
+        total = torch.zeros(n, n, dtype=torch.float64)
+        threads = torch.get_num_threads()
+        for first, count in pieces(self.size):
+            parts = [self.inputs(i, self.first + first, count) for i in range(n + self._bases)]
+            bases, sources = parts[: self._bases], parts[self._bases :]
+            found = torch.ops.taujp.products(
+                sources, bases, identity, self.merge.deltas, n, threads
+            ).cpu()
+            if not bool(found.isfinite().all()):
+                for part in parts:
+                    self._check(part)
+            total += found
+        return total.triu() + total.triu(1).T
+
+    def coins(self, seed: int, checkpoint: int) -> Callable[[int, int], torch.Tensor]:
+        """32 random bits for each of elements [first, first + count) of a checkpoint's vector."""
+        key, device = coin_key(seed, checkpoint, self.name), self.vectors[checkpoint].device
+        return lambda first, count: coins(key, self.first + first, count, device)
+
+    @property
+    def _bases(self) -> int:
+        return int(self.merge.base is not None)
+
+    def _read(self, position: int) -> torch.Tensor:
+        """A fresh fp32 copy of all elements."""
+        stored = self.inputs(position, self.first, self.size)
+        self._check(stored)
+        return stored.to(torch.float32, copy=True)
+
+    def _check(self, stored: torch.Tensor) -> None:
+        # A sum that is finite has only finite terms; one that is not may have overflowed.
+        if self.merge.allow_nonfinite or bool(stored.sum(dtype=torch.float32).isfinite()):
+            return
+        if not bool(stored.isfinite().all()):
+            raise NonfiniteInput
+
+
+def pieces(size: int, most: int = PIECE) -> Iterator[tuple[int, int]]:
+    """(first element, how many) of each piece of at most that many."""
+    return ((first, min(most, size - first)) for first in range(0, size, most))
+
+
+def results_of(parameter: Parameter) -> Iterator[tuple[Row, torch.Tensor | Blend]]:
+    """The method's result for each distinct row, as it comes."""
+    formula = parameter.merge.formula
+    assert formula is not None
+    try:
+        yield from zip(parameter.rows, formula.merged(parameter), strict=True)
+    except MergeError as error:
+        raise MergeError(f"{parameter.merge.method}: {parameter.name!r}: {error}") from error
+    except torch.linalg.LinAlgError as error:
+        raise MergeError(
+            f"{parameter.merge.method}: {parameter.name!r} of shape {parameter.shape} has no "
+            f"decomposition ({error}); look for NaN or Inf in the checkpoints"
+        ) from error

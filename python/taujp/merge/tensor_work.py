@@ -1,0 +1,59 @@
+"""One parameter through a whole-tensor method, to K results: wherever they come from or go to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from .coefficients import Row
+from .formula import Blend
+from .parameter import Inputs, Parameter, pieces, results_of
+from .prepare import Merge
+
+# Elements of a piece: all that is made of them stays in the cache, and torch gives each operation
+# to one thread, where many threads would wait for each other after every one.
+_POINTWISE = 1 << 15
+
+
+def work_out(
+    merge: Merge, name: str, inputs: Inputs, room: Callable[[int], torch.Tensor]
+) -> list[Row] | None:
+    """Write the K results of a parameter, or say by what weights [K][N] the kernels make them.
+
+    room(k): where result k goes, a contiguous tensor of the parameter's size and of the dtype to be
+      written.
+    Raises: NonfiniteInput where the merge does not allow it; MergeError of the method.
+    """
+    rows = merge.coefficients.tables[merge.coefficients.group_of(name)]
+    blends: dict[Row, Row] = {}
+    for parameter in _parts(merge, name, tuple(dict.fromkeys(rows)), inputs):
+        for row, result in results_of(parameter):
+            if isinstance(result, Blend):
+                blends[row] = result.weights
+                continue
+            for k in (k for k, other in enumerate(rows) if other == row):
+                _finish(parameter, result, merge.lambdas[k], room(k))
+    return [blends[row] for row in rows] if blends else None
+
+
+def _parts(merge: Merge, name: str, rows: tuple[Row, ...], inputs: Inputs) -> Iterator[Parameter]:
+    """The whole parameter, or its pieces where the formula can take it so; none if it is empty."""
+    entry = merge.donor.entries[name]
+    assert merge.formula is not None
+    if entry.size == 0:
+        return
+    if not merge.formula.pointwise:
+        yield Parameter(merge, name, rows, inputs, entry.shape)
+        return
+    for first, count in pieces(entry.size, _POINTWISE):
+        yield Parameter(merge, name, rows, inputs, (count,), first)
+
+
+def _finish(parameter: Parameter, result: torch.Tensor, factor: float, room: torch.Tensor) -> None:
+    """theta0 + factor * result, or the result alone without a base: rounded once, into the room."""
+    target = room.view(-1)[parameter.first : parameter.first + parameter.size]
+    result = result.reshape(-1)
+    if parameter.merge.base is not None:
+        result = torch.add(parameter.base.reshape(-1), result, alpha=factor)
+    target.copy_(result)

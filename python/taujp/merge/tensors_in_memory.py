@@ -1,0 +1,63 @@
+"""Whole-tensor methods over tensors in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .coefficients import Row
+from .launch import launch
+from .nonfinite import report_nonfinite
+from .parameter import NonfiniteInput
+from .prepare import Merge
+from .tensor_work import work_out
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The base, if there is one, and N checkpoints of a parameter, flat and contiguous."""
+
+    tensors: list[torch.Tensor]
+
+    def __call__(self, position: int, first: int, count: int) -> torch.Tensor:
+        return self.tensors[position][first : first + count]
+
+
+def merge_tensors(
+    merge: Merge,
+    names: Sequence[str],
+    sources: list[torch.Tensor],
+    bases: list[torch.Tensor],
+    results: list[torch.Tensor],
+) -> torch.Tensor:
+    """Like `call_kernel`: sources [P * N], bases [P] or none, results [P * K]; returns [P] int8.
+
+    Blends of all parameters are one launch at the end.
+    """
+    n, k = len(merge.checkpoints), len(merge.lambdas)
+    blended: dict[int, list[Row]] = {}
+    for p, name in enumerate(names):
+        inputs = [*bases[p : p + 1], *sources[p * n : (p + 1) * n]]
+        held = _Held([tensor.view(-1) for tensor in inputs])
+        try:
+            weights = work_out(merge, name, held, results[p * k : (p + 1) * k].__getitem__)
+        except NonfiniteInput:
+            report_nonfinite(merge, [name])
+            raise
+        if weights is not None:
+            blended[p] = weights
+    faults = torch.zeros(len(names), dtype=torch.int8)
+    if blended:
+        chosen = list(blended)
+        faults[chosen] = launch(
+            merge,
+            [names[p] for p in chosen],
+            torch.tensor(list(blended.values()), dtype=torch.float32),
+            torch.arange(len(chosen)),
+            [s for p in chosen for s in sources[p * n : (p + 1) * n]],
+            [bases[p] for p in chosen] if bases else [],
+            [r for p in chosen for r in results[p * k : (p + 1) * k]],
+        ).cpu()
+    return faults
