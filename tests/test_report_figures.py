@@ -17,8 +17,8 @@ from taujp.evaluate.result_files import load_records
 from taujp.evaluate.results import Addition, Bin, Disentanglement, Interference, Scores
 from taujp.report.labels import in_order, label_of
 from taujp.report.rank_correlation import rank_correlation
+from taujp.report.reliability import pool
 from taujp.report.runs import grouped, runs_by_model
-from taujp.report.sections.calibration import pool
 from taujp.report.sections.causal import SECTION as CAUSAL
 from taujp.report.sections.disentanglement import SECTION as MAPS
 from taujp.report.sections.interference import SECTION as MATRICES
