@@ -79,7 +79,7 @@ def _table(found: Mapping[str, Points], caption: str) -> Table:
             rows.append(_row(f"{label}: {name}", "1", [one.plain for one in points]))
             told = number_spread(fitted, 2)
             rows.append(_row(f"{label}: {name}, scaled", told, [one.scaled for one in points]))
-    header = ["model", "temperature", "accuracy, %", *METRICS.values()]
+    header = ["model", "temperature, over tasks too", "accuracy, %", *METRICS.values()]
     return Table(caption, [*header, "variance of accuracy", "variance of ECE"], rows)
 
 
