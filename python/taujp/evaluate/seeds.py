@@ -69,18 +69,6 @@ class Paired:
         half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * self.standard_deviation / count**0.5
         return self.mean - half, self.mean + half
 
-    def sentence(self) -> str:
-        """What was found, in words, with what the interval assumes."""
-        if self.interval is None or self.standard_deviation is None:
-            return f"difference {self.mean:+.4g} at one seed; a spread needs more seeds"
-        low, high = self.interval
-        return (
-            f"mean difference {self.mean:+.4g} over {len(self.seeds)} seeds (standard deviation "
-            f"{self.standard_deviation:.2g}, smallest {self.smallest:+.4g}); 95 % t interval of "
-            f"the mean [{low:+.4g}, {high:+.4g}], if the seeds' differences are independent draws "
-            "of one normal distribution"
-        )
-
 
 def spreads(records: Iterable[Record]) -> dict[str, Spread]:
     """Every figure over records of one way and protocol, one record a seed.

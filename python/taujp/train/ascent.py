@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from taujp.train.modes import Mode, make_learner
 from taujp.train.objective import PenalisedClassification
 from taujp.train.recipe import Recipe
 from taujp.train.run import Finetuned, Output, run
-from taujp.train.run_settings import compared_settings
+from taujp.train.run_settings import compared_settings, told_settings
 
 
 class Ascent(PenalisedClassification):
@@ -59,15 +58,14 @@ def ascend(
     fabric = fabric or make_fabric(next(model.parameters()).device)
     encoder, head = copy_for(model.visual, fabric), copy_for(head, fabric)
     learner = make_learner(encoder, mode, trainable=trainable, rank=rank, chunk=chunk)
-    told = {
-        "mode": mode,
-        "objective": "gradient ascent",
-        "recipe": asdict(recipe),
-        "penalties": [],
-        "trainable": trainable,
-        "rank": rank,
-        "configuration": dict(configuration or {}),
-    }
+    told = told_settings(
+        mode,
+        recipe,
+        trainable=trainable,
+        rank=rank,
+        configuration=configuration,
+        objective="gradient ascent",
+    )
     compared = compared_settings(
         told, fabric=fabric, train=train, encoder=encoder, head=head, chunk=chunk
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from taujp.train.modes import Mode, make_learner
 from taujp.train.objective import PenalisedClassification
 from taujp.train.recipe import Recipe
 from taujp.train.run import Finetuned, Output, run
-from taujp.train.run_settings import compared_settings, describe_penalty
+from taujp.train.run_settings import compared_settings, told_settings
 
 
 def finetune(
@@ -68,14 +67,14 @@ def finetune(
     objective = PenalisedClassification(
         learner, head, train, recipe, penalties=penalties, workers=workers
     )
-    told = {
-        "mode": mode,
-        "recipe": asdict(recipe),
-        "penalties": [describe_penalty(penalty) for penalty in penalties],
-        "trainable": trainable,
-        "rank": rank,
-        "configuration": dict(configuration or {}),
-    }
+    told = told_settings(
+        mode,
+        recipe,
+        penalties=penalties,
+        trainable=trainable,
+        rank=rank,
+        configuration=configuration,
+    )
     compared = compared_settings(
         told, fabric=fabric, train=train, encoder=encoder, head=head, chunk=chunk
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from taujp.train.objectives import HeadOfEach, InvarianceObjective, make_objecti
 from taujp.train.penalties.tau_jp import NoPast, TauJp
 from taujp.train.recipe import Recipe
 from taujp.train.run import Finetuned, Output, run
-from taujp.train.run_settings import compared_settings, describe_penalty
+from taujp.train.run_settings import compared_settings, told_settings
 
 Heads = nn.Module | Mapping[str, nn.Module]
 
@@ -67,16 +66,16 @@ def finetune_invariantly(
     else:
         learner = make_learner(encoder, mode, penalised=bool(penalties), **settings)
     invariance = make_objective(objective) if isinstance(objective, str) else objective
-    told = {
-        "mode": mode,
-        "objective": invariance.settings,
-        "environments": {name: len(rows) for name, rows in environments.items()},  # type: ignore[arg-type]
-        "recipe": asdict(recipe),
-        "penalties": [describe_penalty(penalty) for penalty in penalties],
-        "trainable": trainable,
-        "rank": rank,
-        "configuration": dict(configuration or {}),
-    }
+    told = told_settings(
+        mode,
+        recipe,
+        penalties=penalties,
+        trainable=trainable,
+        rank=rank,
+        configuration=configuration,
+        objective=invariance.settings,
+        environments={name: len(rows) for name, rows in environments.items()},  # type: ignore[arg-type]
+    )
     train: Dataset[Any] = ConcatDataset(list(environments.values()))
     compared = compared_settings(
         told, fabric=fabric, train=train, encoder=encoder, head=head, chunk=chunk

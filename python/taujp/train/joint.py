@@ -6,7 +6,6 @@ loss = mean over tasks t of cross_entropy(head_t(features), labels), over as man
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,7 +22,7 @@ from taujp.train.modes import Mode, make_learner
 from taujp.train.optimiser import Group
 from taujp.train.recipe import Recipe
 from taujp.train.run import Finetuned, Output, run
-from taujp.train.run_settings import compared_settings
+from taujp.train.run_settings import compared_settings, told_settings
 
 Tasks: TypeAlias = Mapping[str, tuple[nn.Module, Dataset[Any]]]  # name: its head and images
 
@@ -124,16 +123,15 @@ def finetune_jointly(
     tasks = {name: (copy_for(head, fabric), train) for name, (head, train) in tasks.items()}
     learner = make_learner(encoder, mode, trainable=trainable, rank=rank, chunk=chunk)
     objective = JointClassification(learner, tasks, recipe, workers=workers)
-    told = {
-        "mode": mode,
-        "objective": "joint",
-        "tasks": {name: len(train) for name, (_, train) in tasks.items()},  # type: ignore[arg-type]
-        "recipe": asdict(recipe),
-        "penalties": [],
-        "trainable": trainable,
-        "rank": rank,
-        "configuration": dict(configuration or {}),
-    }
+    told = told_settings(
+        mode,
+        recipe,
+        trainable=trainable,
+        rank=rank,
+        configuration=configuration,
+        objective="joint",
+        tasks={name: len(train) for name, (_, train) in tasks.items()},  # type: ignore[arg-type]
+    )
     compared = compared_settings(
         told,
         fabric=fabric,

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from taujp.train.recipe import Recipe
+
 NOT_COMPARED = ("save_every",)  # changes no weight
+
+
+def told_settings(
+    mode: str,
+    recipe: Recipe,
+    *,
+    penalties: Sequence[Any] = (),
+    trainable: str | Sequence[str] | None,
+    rank: int | None,
+    configuration: Mapping[str, Any] | None,
+    **more: Any,
+) -> dict[str, Any]:
+    """What a checkpoint's metadata say of its training; `more` is what one kind has besides."""
+    return {
+        "mode": mode,
+        **more,
+        "recipe": asdict(recipe),
+        "penalties": [describe_penalty(penalty) for penalty in penalties],
+        "trainable": trainable,
+        "rank": rank,
+        "configuration": dict(configuration or {}),
+    }
 
 
 def describe_penalty(penalty: Any) -> dict[str, Any]:
