@@ -5,9 +5,11 @@ Nothing here imports torch before a tensor is asked for.
 
 from .agreement import Agreement, check_agreement
 from .companions import companions
+from .composed import composed
+from .computed import computed_entry
 from .entries import Checkpoint, CheckpointError, Entry, SourceFile, unchanged
 from .integer_buffers import check_integer_buffers
-from .layout import Layout, LayoutFile, layout_like
+from .layout import Layout, LayoutFile, layout_like, layout_sharded
 from .module_file import open_module
 from .opening import open_checkpoint
 from .tensors import tensor_of, to_state_dict
@@ -23,7 +25,10 @@ __all__ = [
     "check_agreement",
     "check_integer_buffers",
     "companions",
+    "composed",
+    "computed_entry",
     "layout_like",
+    "layout_sharded",
     "open_checkpoint",
     "open_module",
     "tensor_of",

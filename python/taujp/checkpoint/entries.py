@@ -10,6 +10,7 @@ from typing import Any
 from .dtypes import FLOATING
 
 IN_MEMORY = -1
+COMPUTED = -2
 
 
 class CheckpointError(ValueError):
@@ -27,10 +28,11 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tensor: `nbytes` bytes at `offset` of `files[file]`, or `tensor` where `file` is -1.
+    """One tensor: `nbytes` bytes at `offset` of `files[file]`, or `tensor` where `file` is < 0.
 
-    `tensor` is a torch.Tensor, strided and on any device, as its owner had it; or a 1-D numpy uint8
-    array with the tensor's bytes in row-major order (a view of a torch file, made contiguous).
+    In memory (-1) `tensor` is a torch.Tensor, strided and on any device, as its owner had it; or a
+    1-D numpy uint8 array with the tensor's bytes in row-major order (a view of a torch file, made
+    contiguous). Where it is yet to be worked out (-2) it is a Computed.
     """
 
     name: str

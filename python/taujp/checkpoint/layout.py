@@ -56,6 +56,41 @@ def layout_like(
         shards.setdefault(shard, {})[name] = tensor
     if not shards:
         shards = {"model.safetensors": {}}
+    return _layout(shards, tensors, metadata)
+
+
+def layout_sharded(
+    tensors: Mapping[str, tuple[str, Shape]],
+    size: int,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> Layout:
+    """Lay out `tensors` in their order, in files of at most `size` bytes of tensors each.
+
+    A tensor that is larger has a file of its own. Names are those of transformers:
+    model.safetensors, or model-00001-of-00002.safetensors and so on.
+    """
+    groups: list[dict[str, tuple[str, Shape]]] = [{}]
+    held = 0
+    for name, tensor in tensors.items():
+        nbytes = byte_count(*tensor)
+        if groups[-1] and held + nbytes > size:
+            groups.append({})
+            held = 0
+        groups[-1][name] = tensor
+        held += nbytes
+    count = len(groups)
+    if count == 1:
+        return _layout({"model.safetensors": groups[0]}, tensors, metadata)
+    names = (f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count))
+    return _layout(dict(zip(names, groups, strict=True)), tensors, metadata)
+
+
+def _layout(
+    shards: Mapping[str, Mapping[str, tuple[str, Shape]]],
+    tensors: Mapping[str, tuple[str, Shape]],
+    metadata: Mapping[str, str] | None,
+) -> Layout:
     described = {"format": "pt", **(metadata or {})}
     files = tuple(_layout_file(shard, shards[shard], described) for shard in sorted(shards))
     return Layout(files, _index(files, tensors) if len(files) > 1 else None)

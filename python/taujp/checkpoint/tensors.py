@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from .dtypes import element_bits, torch_dtype
-from .entries import IN_MEMORY, Checkpoint, CheckpointError, Entry, SourceFile, stat_file
+from .entries import COMPUTED, IN_MEMORY, Checkpoint, CheckpointError, Entry, SourceFile, stat_file
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ _maps: WeakValueDictionary[SourceFile, mmap.mmap] = WeakValueDictionary()
 
 
 def tensor_of(checkpoint: Checkpoint, name: str) -> torch.Tensor:
-    """One tensor, without a copy: read from the file as it is used, or the one in memory.
+    """One tensor, without a copy: read from the file as it is used, the one in memory, or made.
 
     Writing into it never changes the file. Raises CheckpointError for an unknown name, and where
     the file changed since it was opened.
@@ -25,6 +25,10 @@ def tensor_of(checkpoint: Checkpoint, name: str) -> torch.Tensor:
     import torch
 
     entry = entry_of(checkpoint, name)
+    if entry.file == COMPUTED:
+        from .computed import work_out_entry
+
+        return work_out_entry(checkpoint.label, entry)
     if entry.file == IN_MEMORY and isinstance(entry.tensor, torch.Tensor):
         return entry.tensor
     try:
@@ -69,15 +73,15 @@ def raw_bytes(checkpoint: Checkpoint, entry: Entry) -> Any:
     """The tensor's bytes in row-major order, as something with the buffer protocol."""
     if entry.nbytes == 0:
         return b""
-    if entry.file != IN_MEMORY:
+    if entry.file >= 0:
         mapped = _mapped(checkpoint.files[entry.file])
         return memoryview(mapped)[entry.offset : entry.offset + entry.nbytes]
-    if not hasattr(entry.tensor, "untyped_storage"):
+    if entry.file == IN_MEMORY and not hasattr(entry.tensor, "untyped_storage"):
         return memoryview(entry.tensor)
     import torch
 
-    flat = entry.tensor.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    flat = tensor_of(checkpoint, entry.name).detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
 
 
 def same_bytes(a: Any, b: Any) -> bool:

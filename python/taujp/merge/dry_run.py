@@ -9,9 +9,10 @@ from pathlib import Path
 
 import taujp_ext
 
+from .assembly import Assembly, alone
 from .file_plan import FilePlan, plan_files
-from .jobs import merging_job
 from .output_layout import lay_out
+from .parts import Part, parts_of
 from .prepare import Merge
 
 # CPU time for one element of one input, as measured on a 2.6 GHz Zen 4 core: merging a tile,
@@ -34,38 +35,58 @@ class Estimate:
     seconds: float
 
 
-def dry_run(merge: Merge, out: str | os.PathLike[str], *, threads: int | None = None) -> Estimate:
-    """Estimate `merge_to_files` with the same arguments; reads 32 MB of an input, timed."""
-    layout = lay_out(merge, Path(os.path.abspath(out)))
-    plan = plan_files(merge, layout, threads=threads)
-    job = merging_job(plan, Path(out), range(len(plan.works)))
+def dry_run(
+    merge: Merge | Assembly,
+    out: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    shard_size: int | None = None,
+) -> Estimate:
+    """Estimate `assemble_to_files` with the same arguments; reads 32 MB of an input, timed."""
+    assembly = merge if isinstance(merge, Assembly) else alone(merge)
+    layout = lay_out(assembly, Path(os.path.abspath(out)), shard_size=shard_size)
+    plan = plan_files(assembly, layout, threads=threads)
     bytes_read = sum(work.bytes_read for work in plan.works)
     written = sum(output.size for output in plan.outputs)
     return Estimate(
-        tensors=len(merge.donor.entries),
-        merged_tensors=len(merge.names),
+        tensors=len(assembly.donor.entries),
+        merged_tensors=len(assembly.merged),
         bytes_read=bytes_read,
         bytes_written=written,
-        memory_bytes=taujp_ext.stream().memory_bytes(job) + _whole_tensors(plan),
-        seconds=(bytes_read + 2 * written) / _reading_speed(plan) + _computing(plan),
+        memory_bytes=max(_memory(plan, part) for part in parts_of(plan, range(len(plan.works)))),
+        seconds=(bytes_read + 2 * written) / _reading_speed(plan)
+        + sum(_computing(plan, number) for number in range(len(plan.works))),
     )
 
 
-def _whole_tensors(plan: FilePlan) -> int:
-    """What a formula holds of the largest tensor: vectors and theta0 in fp32, and the results."""
-    formula = plan.merge.formula
-    if formula is None or formula.pointwise or formula.blends:
+def _memory(plan: FilePlan, part: Part) -> int:
+    """Bytes of the engine's buffers, or of the largest tensor of all checkpoints at once."""
+    if part.job is not None:
+        return int(taujp_ext.stream().memory_bytes(part.job(Path())))
+    return max(_whole_tensor(plan, number) for number in part.numbers)
+
+
+def _whole_tensor(plan: FilePlan, number: int) -> int:
+    """What torch holds of a tensor: vectors and theta0 in fp32, and the results."""
+    work = plan.works[number]
+    if work.copy:
+        return work.size
+    merge = plan.merge_of(number)
+    in_pieces = merge.formula is not None and (merge.formula.pointwise or merge.formula.blends)
+    if in_pieces and not work.computed:
         return 0
-    held = len(plan.checkpoints) + len(plan.merge.lambdas) + 1
-    return max((4 * held * work.size for work in plan.works if not work.copy), default=0)
+    return 4 * (len(work.sources) + len(merge.lambdas) + 1) * work.size
 
 
-def _computing(plan: FilePlan) -> float:
-    elements = sum(work.size * len(work.sources) for work in plan.works if not work.copy)
-    recipe = plan.merge.recipe
-    if plan.merge.formula is not None:
+def _computing(plan: FilePlan, number: int) -> float:
+    """Seconds."""
+    work = plan.works[number]
+    if work.copy:
+        return 0.0
+    merge, elements = plan.merge_of(number), work.size * len(work.sources)
+    if merge.formula is not None:
         return elements * _FORMULA_SECONDS / plan.threads
-    statistic = recipe.sparsifier == "magnitude" or recipe.rescale == "l1"
+    statistic = merge.recipe.sparsifier == "magnitude" or merge.recipe.rescale == "l1"
     return elements * (_STATISTIC_SECONDS if statistic else _POINTWISE_SECONDS) / plan.threads
 
 

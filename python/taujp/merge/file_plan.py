@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from taujp.checkpoint import Checkpoint, SourceFile
+from taujp.checkpoint import Entry, SourceFile
+from taujp.checkpoint.entries import COMPUTED
 
+from .assembly import Assembly, inputs_of
+from .errors import MergeError
 from .file_sources import BYTES, FORMATS, Place, Sources
 from .output_layout import OutputFile, OutputLayout
 from .prepare import Merge
 from .recipe import coin_key
+
+COPY = -1  # instead of a merge's number
 
 
 class Work(NamedTuple):
     """One tensor to merge, or to copy; `names` are those that share its storage."""
 
     names: tuple[str, ...]
-    copy: bool
+    merge: int
     size: int
     before: int
     group: int
     sources: tuple[Place, ...]
     targets: tuple[Place, ...]
     keys: tuple[int, ...]
+
+    @property
+    def copy(self) -> bool:
+        """Whether its bytes go as they are."""
+        return self.merge == COPY
+
+    @property
+    def computed(self) -> bool:
+        """Whether a source is yet to be worked out, so that the engine cannot read it."""
+        return any(file == COMPUTED for file, *_ in self.sources)
 
     @property
     def bytes_read(self) -> int:
@@ -38,51 +54,82 @@ class Work(NamedTuple):
 class FilePlan:
     """Everything a job needs, and the digest of all that determines its result."""
 
-    merge: Merge
+    assembly: Assembly
     works: tuple[Work, ...]
     inputs: tuple[SourceFile, ...]
     outputs: tuple[OutputFile, ...]
     threads: int
     digest: str
     kept: tuple[Any, ...]  # tensors in memory, which must outlive the job
+    computed: tuple[tuple[str, Entry], ...]
 
-    @property
-    def checkpoints(self) -> tuple[Checkpoint, ...]:
-        """Whatever is read: the base, if there is one, then the others."""
-        return (*([self.merge.base] if self.merge.base else []), *self.merge.checkpoints)
+    def merge_of(self, number: int) -> Merge:
+        """The merge that a work belongs to."""
+        return self.assembly.merges[self.works[number].merge]
 
 
-def plan_files(merge: Merge, layout: OutputLayout, *, threads: int | None = None) -> FilePlan:
+def plan_files(assembly: Assembly, layout: OutputLayout, *, threads: int | None = None) -> FilePlan:
     """Plan a merge whose output has this layout; reads nothing but headers."""
-    donor = merge.donor
-    checkpoints = [*([merge.base] if merge.base else []), *merge.checkpoints]
-    reader = Sources(checkpoints)
-    groups = dict(zip(merge.names, merge.groups, strict=True))
-    before = _elements_before(merge)
-    works = []
-    for first, names in _by_storage(merge).items():
-        size = donor.entries[first].size
-        targets = _targets(layout, names, merge.dtype_of(first) if first in groups else None)
-        if first in groups:
-            sources = tuple(reader.numbers(i, c.entries[first]) for i, c in enumerate(checkpoints))
-            keys = _keys(merge, first)
-            works.append(
-                Work(names, False, size, before[first], groups[first], sources, targets, keys)
-            )
-        else:
-            entry = donor.entries[first]
-            source = reader.bytes(0, entry)  # the donor is the base, or else the first
-            works.append(Work(names, True, entry.nbytes, 0, 0, (source,), targets, ()))
+    reader, storages = Sources(), assembly.by_storage()
+    works = [*_merged(assembly, layout, reader, storages)]
+    works += _copied(assembly, layout, reader, storages)
     works.sort(key=lambda work: work.targets[0])
+    _check_ranks(assembly, works)
     return FilePlan(
-        merge=merge,
+        assembly=assembly,
         works=tuple(works),
-        inputs=tuple(reader.files),
+        inputs=reader.files,
         outputs=layout.files,
         threads=threads or len(os.sched_getaffinity(0)),
-        digest=_digest(merge, works, reader, layout),
+        digest=_digest(assembly, works, reader, layout),
         kept=tuple(reader.kept),
+        computed=tuple(reader.computed),
     )
+
+
+def _merged(
+    assembly: Assembly,
+    layout: OutputLayout,
+    reader: Sources,
+    storages: dict[str, tuple[str, ...]],
+) -> Iterator[Work]:
+    for number, merge in enumerate(assembly.merges):
+        before = _elements_before(merge)
+        for name, group in zip(merge.names, merge.groups, strict=True):
+            names = storages[name]
+            yield Work(
+                names=names,
+                merge=number,
+                size=merge.donor.entries[name].size,
+                before=before[name],
+                group=group,
+                sources=tuple(reader.numbers(c, c.entries[name]) for c in inputs_of(merge)),
+                targets=_targets(layout, names, FORMATS[merge.dtype_of(name)]),
+                keys=_keys(merge, name),
+            )
+
+
+def _copied(
+    assembly: Assembly,
+    layout: OutputLayout,
+    reader: Sources,
+    storages: dict[str, tuple[str, ...]],
+) -> Iterator[Work]:
+    for name, names in storages.items():
+        if name not in assembly.merged:
+            entry = assembly.donor.entries[name]
+            source, targets = reader.bytes(assembly.donor, entry), _targets(layout, names, BYTES)
+            yield Work(names, COPY, entry.nbytes, 0, 0, (source,), targets, ())
+
+
+def _check_ranks(assembly: Assembly, works: list[Work]) -> None:
+    for work in works:
+        if work.computed and not work.copy and assembly.merges[work.merge].recipe.over_model:
+            raise MergeError(
+                f"trim='model' ranks the elements of all parameters where they lie, and "
+                f"{work.names[0]!r} is yet to be worked out (an adapter, say); write the adapted "
+                f"model to a file first, or trim each parameter"
+            )
 
 
 def _elements_before(merge: Merge) -> dict[str, int]:
@@ -91,21 +138,10 @@ def _elements_before(merge: Merge) -> dict[str, int]:
     return dict(zip(merge.names, accumulate(sizes, initial=0), strict=False))
 
 
-def _by_storage(merge: Merge) -> dict[str, tuple[str, ...]]:
-    """The donor's names by the one that is merged (or copied) for all that share its storage."""
-    ties = merge.donor.ties
-    found: dict[str, tuple[str, ...]] = {}
-    for name in merge.donor.entries:
-        first = ties.get(name, name)
-        found[first] = (*found.get(first, ()), name)
-    return found
-
-
-def _targets(layout: OutputLayout, names: tuple[str, ...], dtype: str | None) -> tuple[Place, ...]:
-    width, number = FORMATS[dtype] if dtype else BYTES
-    return tuple(
-        (file, offset, width, number) for name in names for file, offset in layout.places[name]
-    )
+def _targets(
+    layout: OutputLayout, names: tuple[str, ...], form: tuple[int, int]
+) -> tuple[Place, ...]:
+    return tuple((file, offset, *form) for name in names for file, offset in layout.places[name])
 
 
 def _keys(merge: Merge, name: str) -> tuple[int, ...]:
@@ -114,20 +150,21 @@ def _keys(merge: Merge, name: str) -> tuple[int, ...]:
     return tuple(coin_key(merge.recipe.seed, i, name) for i in range(len(merge.checkpoints)))
 
 
-def _digest(merge: Merge, works: list[Work], reader: Sources, layout: OutputLayout) -> str:
+def _digest(assembly: Assembly, works: list[Work], reader: Sources, layout: OutputLayout) -> str:
     digest = hashlib.sha256()
-    described = (
-        merge.method,
-        merge.options,
-        merge.recipe,
-        merge.coefficients,
-        merge.lambdas,
-        merge.rounding,
-        merge.deltas,
-        reader.files,
-        works,
-    )
-    digest.update(repr(described).encode())
+    for merge in assembly.merges:
+        described = (
+            merge.method,
+            merge.options,
+            merge.recipe,
+            merge.coefficients,
+            merge.lambdas,
+            merge.rounding,
+            merge.deltas,
+        )
+        digest.update(repr(described).encode())
+    made = [entry.tensor.identity for _, entry in reader.computed]
+    digest.update(repr((reader.files, works, made)).encode())
     for output in layout.files:
         digest.update(output.path.encode() + b"\0" + output.header)
     if reader.kept:

@@ -5,34 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from taujp.checkpoint import Checkpoint, Entry, SourceFile
-from taujp.checkpoint.entries import IN_MEMORY
+from taujp.checkpoint.entries import COMPUTED, IN_MEMORY
 
-# number of the file (-1: in memory), offset or address, bytes of an element, the kernels' dtype
+# number of the file (-1: in memory, -2: to be worked out), offset or address (or which), bytes of
+# an element, the kernels' dtype
 Place = tuple[int, int, int, int]
 FORMATS = {"F32": (4, 0), "F16": (2, 1), "BF16": (2, 2)}
 BYTES = (1, 0)
 
 
 class Sources:
-    """Numbers the files of several checkpoints, and holds on to what is in memory."""
+    """Numbers files, holds on to what is in memory, and lists what is yet to be worked out."""
 
-    def __init__(self, checkpoints: list[Checkpoint]) -> None:
-        self.files: list[SourceFile] = []
+    def __init__(self) -> None:
         self.kept: list[Any] = []
-        self._first_file: list[int] = []
-        for checkpoint in checkpoints:
-            self._first_file.append(len(self.files))
-            self.files.extend(checkpoint.files)
+        self.computed: list[tuple[str, Entry]] = []  # whose it is, and what
+        self._files: dict[SourceFile, int] = {}
 
-    def numbers(self, checkpoint: int, entry: Entry) -> Place:
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """In the order of their numbers."""
+        return tuple(self._files)
+
+    def numbers(self, checkpoint: Checkpoint, entry: Entry) -> Place:
         return (*self._start(checkpoint, entry), *FORMATS[entry.dtype])
 
-    def bytes(self, checkpoint: int, entry: Entry) -> Place:
+    def bytes(self, checkpoint: Checkpoint, entry: Entry) -> Place:
         return (*self._start(checkpoint, entry), *BYTES)
 
-    def _start(self, checkpoint: int, entry: Entry) -> tuple[int, int]:
+    def _start(self, checkpoint: Checkpoint, entry: Entry) -> tuple[int, int]:
+        if entry.file == COMPUTED:
+            for file in checkpoint.files:  # so that no output replaces what it is made from
+                self._files.setdefault(file, len(self._files))
+            self.computed.append((checkpoint.label, entry))
+            return COMPUTED, len(self.computed) - 1
         if entry.file != IN_MEMORY:
-            return self._first_file[checkpoint] + entry.file, entry.offset
+            file = checkpoint.files[entry.file]
+            return self._files.setdefault(file, len(self._files)), entry.offset
         if hasattr(entry.tensor, "data_ptr"):
             tensor = entry.tensor.detach().cpu().contiguous()
             self.kept.append(tensor)

@@ -1,17 +1,18 @@
-"""Numbers of a planned tensor as torch tensors, read from the files or held in memory."""
+"""Numbers of a planned tensor as torch tensors: read from files, held in memory, or worked out."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import torch
 
 from taujp.checkpoint import CheckpointError, SourceFile
-from taujp.checkpoint.entries import IN_MEMORY
+from taujp.checkpoint.computed import work_out_entry
+from taujp.checkpoint.entries import COMPUTED, IN_MEMORY
 
-from .file_plan import FilePlan
+from .file_plan import FilePlan, Work
 from .file_sources import Place
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # by the kernels' numbers of them
@@ -25,6 +26,7 @@ class OpenInputs:
 
     def __init__(self, plan: FilePlan) -> None:
         self._files = plan.inputs
+        self._computed = plan.computed
         self._kept = {tensor.data_ptr(): tensor for tensor in _as_bytes(plan.kept)}
         self._descriptors: dict[int, int] = {}
 
@@ -51,6 +53,11 @@ class OpenInputs:
             self._fill(file, room.view(torch.uint8).numpy().data, offset + first * width)
         return room
 
+    def made(self, place: Place) -> torch.Tensor:
+        """All elements of what is yet to be worked out, flat."""
+        label, entry = self._computed[place[1]]
+        return work_out_entry(label, entry).reshape(-1)
+
     def _fill(self, file: int, room: memoryview, offset: int) -> None:
         if file not in self._descriptors:
             self._descriptors[file] = os.open(self._files[file].path, os.O_RDONLY)
@@ -64,13 +71,23 @@ class OpenInputs:
 
 @dataclass(frozen=True)
 class PlannedInputs:
-    """`Inputs` of one planned tensor."""
+    """`Inputs` of one planned tensor; `made` keeps what was worked out for it."""
 
     opened: OpenInputs
-    sources: tuple[Place, ...]
+    work: Work
+    made: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __call__(self, position: int, first: int, count: int) -> torch.Tensor:
-        return self.opened.read(self.sources[position], first, count)
+        place = self.work.sources[position]
+        if place[0] != COMPUTED:
+            return self.opened.read(place, first, count)
+        if position not in self.made:
+            self.made[position] = self.opened.made(place)
+        return self.made[position][first : first + count]
+
+    def whole(self) -> list[torch.Tensor]:
+        """All of every source, flat."""
+        return [self(i, 0, self.work.size) for i in range(len(self.work.sources))]
 
 
 def _as_bytes(kept: tuple[object, ...]) -> list[torch.Tensor]:

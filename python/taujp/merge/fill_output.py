@@ -9,15 +9,16 @@ from pathlib import Path
 import taujp_ext
 from taujp.checkpoint import CheckpointError, unchanged
 
-from .engine import Finished, numbered, run
+from .engine import Finished
 from .errors import MergeError
 from .file_plan import FilePlan
-from .jobs import merging_job
+from .fingerprints import fingerprints_of
 from .journal import Done, Journal, read_journal
 from .nonfinite_files import report_nonfinite
 from .output_layout import OutputLayout
 from .partial_output import PartialOutput
-from .provenance import fingerprint_of_checkpoint, with_fingerprints
+from .parts import do_part, parts_of
+from .provenance import with_fingerprints
 from .read_back import intact
 
 Progress = Callable[[int, int], None]  # bytes read, bytes to read
@@ -31,7 +32,7 @@ def fill(
     try:
         _reserve(plan, partial)
         _merge(plan, partial.content, journal, progress)
-        for checkpoint in plan.checkpoints:
+        for checkpoint in plan.assembly.checkpoints():
             unchanged(checkpoint)
         _write_headers(plan, layout, partial.content, journal)
         _verify(plan, partial, journal)
@@ -56,7 +57,8 @@ def _open_journal(plan: FilePlan, partial: PartialOutput) -> Journal:
         )
     # Ranks over the model read every tensor again: such a merge starts from the beginning.
     whole = all((partial.content / output.path).exists() for output in plan.outputs)
-    if not done or not whole or plan.merge.recipe.over_model:
+    over_model = any(merge.recipe.over_model for merge in plan.assembly.merges)
+    if not done or not whole or over_model:
         partial.clear()
         return Journal(partial.journal, plan.digest, {})
     written = {n: _results(plan, n, d) for n, d in done.items()}
@@ -68,7 +70,7 @@ def _results(plan: FilePlan, number: int, done: Done) -> tuple[int, ...]:
     """The fingerprints of what a work wrote: a copy writes its source, K times."""
     work = plan.works[number]
     if work.copy:
-        return done.fingerprints * plan.merge.coefficients.results
+        return done.fingerprints * plan.assembly.results
     return done.fingerprints[len(work.sources) :]
 
 
@@ -81,7 +83,7 @@ def _reserve(plan: FilePlan, partial: PartialOutput) -> None:
 
 def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress | None) -> None:
     numbers = [n for n in range(len(plan.works)) if n not in journal.done]
-    before = sum(plan.works[n].bytes_read for n in journal.done)
+    begun = sum(plan.works[n].bytes_read for n in journal.done)
     total = sum(work.bytes_read for work in plan.works)
     faults = [n for n, done in journal.done.items() if done.nonfinite]
 
@@ -90,33 +92,23 @@ def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress |
         faults.extend(number for number, done in batch if done.nonfinite)
 
     def tick(done: int) -> None:
-        if faults and not plan.merge.allow_nonfinite:
-            report_nonfinite(plan, sorted(faults))
-            faults.clear()
+        refused = [n for n in faults if not plan.merge_of(n).allow_nonfinite]
+        faults.clear()
+        report_nonfinite(plan, sorted(refused))
         if progress is not None:
-            progress(before + done, total)
+            progress(begun + done, total)
 
     tick(0)
-    if plan.merge.formula is None:
-        run(merging_job(plan, content, numbers), numbered(numbers, finished), tick)
-    else:
-        from .tensors_to_files import merge_tensors_to_files  # imports torch
-
-        merge_tensors_to_files(plan, content, numbers, finished, tick)
+    for part in parts_of(plan, numbers):
+        do_part(plan, part, content, finished, tick)
+        begun += sum(plan.works[n].bytes_read for n in part.numbers)
 
 
 def _write_headers(plan: FilePlan, layout: OutputLayout, content: Path, journal: Journal) -> None:
-    fingerprints = [
-        fingerprint_of_checkpoint(
-            (checkpoint.entries[work.names[0]].stored_name, journal.done[n].fingerprints[position])
-            for n, work in enumerate(plan.works)
-            if not work.copy
-        )
-        for position, checkpoint in enumerate(plan.checkpoints)
-    ]
+    found = fingerprints_of(plan, journal.done)
     for output in plan.outputs:
         with open(content / output.path, "r+b") as stream:
-            stream.write(with_fingerprints(output.header, fingerprints))
+            stream.write(with_fingerprints(output.header, found))
     layout.write_companions(content)
 
 

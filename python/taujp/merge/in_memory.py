@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 
 from taujp.checkpoint import Checkpoint, tensor_of
 from taujp.checkpoint.dtypes import torch_dtype
+from taujp.checkpoint.entries import COMPUTED
 
+from .assembly import inputs_of
 from .into import rooms
 from .launch import call_kernel
 from .nonfinite import report_nonfinite
@@ -26,21 +29,41 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
 
     into: K state dicts whose tensors are overwritten and returned, instead of new memory.
     """
-    device = device_of([*([merge.base] if merge.base else []), *merge.checkpoints])
+    device = device_of(inputs_of(merge))
     names = merge.names  # of tied ones the first
-    sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
-    bases = [_on(device, merge.base, name) for name in names] if merge.base else []
     if into is None:
         results = [[_room(merge, name, device) for name in names] for _ in merge.lambdas]
     else:
-        results = rooms(merge, into, [*sources, *bases])
+        held = [entry.tensor for c in inputs_of(merge) for entry in c.entries.values()]
+        results = rooms(merge, into, [t for t in held if isinstance(t, torch.Tensor)])
+    faults: list[str] = []
+    for first, last in _runs(merge):
+        faults += _merge_run(merge, device, names[first:last], [r[first:last] for r in results])
+    if not merge.allow_nonfinite:
+        report_nonfinite(merge, faults)
+    merged = [dict(zip(names, row, strict=True)) for row in results]
+    return [_state_dict(merge, device, one) for one in merged]
+
+
+def _runs(merge: Merge) -> Iterator[tuple[int, int]]:
+    """Which of the names go together: all, or one by one where some have yet to be worked out."""
+    computed = any(c.entries[n].file == COMPUTED for c in inputs_of(merge) for n in merge.names)
+    if not computed or merge.recipe.over_model:
+        yield 0, len(merge.names)
+        return
+    yield from ((first, first + 1) for first in range(len(merge.names)))
+
+
+def _merge_run(
+    merge: Merge, device: torch.device, names: Sequence[str], results: list[list[torch.Tensor]]
+) -> list[str]:
+    """Merge these parameters; the names of those whose inputs hold NaN or Inf."""
+    sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
+    bases = [_on(device, merge.base, name) for name in names] if merge.base else []
     flat = [result for row in zip(*results, strict=True) for result in row]
     merge_flat = call_kernel if merge.formula is None else merge_tensors
     faults = merge_flat(merge, names, sources, bases, flat).tolist()
-    if not merge.allow_nonfinite:
-        report_nonfinite(merge, [n for n, fault in zip(names, faults, strict=True) if fault])
-    merged = [dict(zip(names, row, strict=True)) for row in results]
-    return [_state_dict(merge, device, one) for one in merged]
+    return [name for name, fault in zip(names, faults, strict=True) if fault]
 
 
 def _room(merge: Merge, name: str, device: torch.device) -> torch.Tensor:

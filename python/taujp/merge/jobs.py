@@ -18,17 +18,19 @@ Table = Sequence[Row]  # [K][N]
 Copy = tuple[int, Place, list[Place]]  # bytes, where from, where to
 
 
-def merging_job(plan: FilePlan, content: Path, numbers: Collection[int]) -> Any:
-    """The engine's plan for these of the works, written below `content`."""
-    job = _job(plan, content, _recipe(plan.merge))
-    job.coefs = [_flat(table) for table in plan.merge.coefficients.tables]
+def merging_job(plan: FilePlan, content: Path, merge: Merge, numbers: Collection[int]) -> Any:
+    """The engine's plan for these works of one merge, written below `content`."""
+    job = _job(plan, content, _recipe(merge))
+    job.has_base = merge.base is not None
+    job.coefs = [_flat(table) for table in merge.coefficients.tables]
     job.items = [_item(plan.works[n], plan.works[n].group) for n in numbers]
     return job
 
 
-def weighted_job(plan: FilePlan, content: Path, tables: Mapping[int, Table]) -> Any:
+def weighted_job(plan: FilePlan, content: Path, merge: Merge, tables: Mapping[int, Table]) -> Any:
     """The same for works with a table of coefficients each."""
-    job = _job(plan, content, _recipe(plan.merge))
+    job = _job(plan, content, _recipe(merge))
+    job.has_base = merge.base is not None
     job.coefs = [_flat(table) for table in tables.values()]
     job.items = [_item(plan.works[n], number) for number, n in enumerate(tables)]
     return job
@@ -50,7 +52,6 @@ def _job(plan: FilePlan, content: Path, recipe: Any) -> Any:
     stream = taujp_ext.stream()
     job = stream.Plan()
     job.recipe = recipe
-    job.has_base = plan.merge.base is not None
     job.inputs = [stream.InputFile(f.path, f.size, f.mtime_ns) for f in plan.inputs]
     job.outputs = [str(content / output.path) for output in plan.outputs]
     job.threads = plan.threads

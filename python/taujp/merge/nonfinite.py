@@ -8,6 +8,7 @@ import torch
 
 from taujp.checkpoint import Checkpoint, CheckpointError, tensor_of
 
+from .assembly import inputs_of
 from .prepare import Merge
 
 SHOWN = 20
@@ -18,7 +19,7 @@ def report_nonfinite(merge: Merge, names: Sequence[str]) -> None:
     lines = [
         line
         for name in names
-        for checkpoint in ([merge.base] if merge.base else []) + list(merge.checkpoints)
+        for checkpoint in inputs_of(merge)
         if (line := _first_place(checkpoint, name))
     ]
     if not lines:

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from taujp.checkpoint import Layout, companions, layout_like
+from taujp.checkpoint import Layout, companions, layout_like, layout_sharded
 
+from .assembly import Assembly
 from .errors import MergeError
-from .prepare import Merge
 from .provenance import KEY, Sha256, provenance, sha256_of
 
 SUFFIX = ".safetensors"
@@ -35,7 +35,7 @@ class OutputLayout:
     files: tuple[OutputFile, ...]
     places: dict[str, tuple[tuple[int, int], ...]]
     indexes: dict[str, str]  # path -> content of a shard index
-    companions: dict[str, str]  # path -> the donor's file that goes there
+    companions: dict[str, str | bytes]  # path -> the file that goes there, or its content
 
     @property
     def all_paths(self) -> set[str]:
@@ -48,67 +48,81 @@ class OutputLayout:
             (content / path).write_text(text)
         for path, source in self.companions.items():
             (content / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, content / path)
+            if isinstance(source, bytes):
+                (content / path).write_bytes(source)
+            else:
+                shutil.copyfile(source, content / path)
 
 
 def lay_out(
-    merge: Merge,
+    assembly: Assembly,
     target: Path,
     *,
     donor: str | os.PathLike[str] | None = None,
     sha256: bool = False,
+    shard_size: int | None = None,
 ) -> OutputLayout:
-    """The layout of `target`: a file if its name says so, else like the donor."""
-    results = _result_names(merge, target)
-    digests = _all_sha256(merge) if sha256 else None
+    """The layout of `target`: a file if its name says so, else like the donor.
+
+    shard_size: bytes that a file of a folder may hold, unless one tensor has more; default: files
+      as the donor has them.
+    """
+    results = _result_names(assembly, target)
+    digests = _all_sha256(assembly) if sha256 else None
     files: list[OutputFile] = []
-    places: dict[str, list[tuple[int, int]]] = {name: [] for name in merge.donor.entries}
+    places: dict[str, list[tuple[int, int]]] = {name: [] for name in assembly.donor.entries}
     indexes: dict[str, str] = {}
-    carried: dict[str, str] = {}
+    carried: dict[str, str | bytes] = {}
     for k, result in enumerate(results):
         one_file = (result or target.name).endswith(SUFFIX)
-        layout = _layout(merge, k, digests, one_file=one_file)
+        layout = _layout(assembly, k, digests, one_file=one_file, shard_size=shard_size)
         for shard in layout.files:
             for name, offset in shard.offsets.items():
                 places[name].append((len(files), offset))
             files.append(OutputFile(_below(result, shard.name, one_file), shard.header, shard.size))
         if not one_file:
             indexes.update({_below(result, name, False): text for name, text in _index(layout)})
-            carried.update(_companions(merge, result, donor))
+            carried.update(_companions(assembly, result, donor))
     return OutputLayout(
         tuple(results), tuple(files), {n: tuple(p) for n, p in places.items()}, indexes, carried
     )
 
 
-def _result_names(merge: Merge, target: Path) -> list[str]:
-    if merge.coefficients.single:
+def _result_names(assembly: Assembly, target: Path) -> list[str]:
+    if assembly.single:
         return [""]
     if target.name.endswith(SUFFIX):
         raise MergeError(
-            f"out is {str(target)!r}, one file, for {merge.coefficients.results} models; name a "
+            f"out is {str(target)!r}, one file, for {assembly.results} models; name a "
             f"folder: it will hold one for each"
         )
-    width = max(3, len(str(merge.coefficients.results - 1)))
-    suffix = "" if merge.donor.folder else SUFFIX
-    return [f"{k:0{width}d}{suffix}" for k in range(merge.coefficients.results)]
+    width = max(3, len(str(assembly.results - 1)))
+    suffix = "" if assembly.donor.folder else SUFFIX
+    return [f"{k:0{width}d}{suffix}" for k in range(assembly.results)]
 
 
 def _below(result: str, name: str, one_file: bool) -> str:
     return result if one_file else os.path.join(result, name)
 
 
-def _layout(merge: Merge, result: int, digests: Sha256 | None, *, one_file: bool) -> Layout:
-    first = merge.donor.ties
-    merged = set(merge.names)
-    tensors = {
-        name: (
-            merge.dtype_of(name) if first.get(name, name) in merged else entry.dtype,
-            entry.shape,
-        )
-        for name, entry in merge.donor.entries.items()
+def _layout(
+    assembly: Assembly,
+    result: int,
+    digests: Sha256 | None,
+    *,
+    one_file: bool,
+    shard_size: int | None,
+) -> Layout:
+    donor = assembly.donor
+    tensors = {name: (assembly.dtype_of(name), e.shape) for name, e in donor.entries.items()}
+    metadata = {
+        **donor.metadata,
+        **assembly.metadata,
+        KEY: provenance(assembly, result, digests),
     }
-    metadata = {**merge.donor.metadata, **merge.metadata, KEY: provenance(merge, result, digests)}
-    return layout_like(merge.donor, tensors, metadata=metadata, one_file=one_file)
+    if shard_size is not None and not one_file:
+        return layout_sharded(tensors, shard_size, metadata=metadata)
+    return layout_like(donor, tensors, metadata=metadata, one_file=one_file)
 
 
 def _index(layout: Layout) -> Iterator[tuple[str, str]]:
@@ -117,9 +131,13 @@ def _index(layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def _companions(
-    merge: Merge, result: str, donor: str | os.PathLike[str] | None
-) -> Iterator[tuple[str, str]]:
-    folder = os.fspath(donor) if donor is not None else merge.donor.folder
+    assembly: Assembly, result: str, donor: str | os.PathLike[str] | None
+) -> Iterator[tuple[str, str | bytes]]:
+    if assembly.companions is not None:
+        for path, content in assembly.companions.items():
+            yield os.path.join(result, path), content
+        return
+    folder = os.fspath(donor) if donor is not None else assembly.donor.folder
     if folder is None:
         return
     if not os.path.isdir(folder):
@@ -128,12 +146,15 @@ def _companions(
         yield os.path.join(result, os.path.relpath(source, folder)), source
 
 
-def _all_sha256(merge: Merge) -> dict[str, dict[str, str]]:
-    checkpoints = [*([merge.base] if merge.base else []), *merge.checkpoints]
-    paths = {file.path for checkpoint in checkpoints for file in checkpoint.files}
+def _all_sha256(assembly: Assembly) -> dict[str, dict[str, str]]:
+    files = {
+        label: sorted({file.path for view in views for file in view.files})
+        for label, views in assembly.inputs.items()
+    }
+    paths = sorted({path for found in files.values() for path in found})
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         digests = dict(zip(paths, pool.map(sha256_of, paths), strict=True))
     return {
-        checkpoint.label: {os.path.basename(f.path): digests[f.path] for f in checkpoint.files}
-        for checkpoint in checkpoints
+        label: {os.path.basename(path): digests[path] for path in found}
+        for label, found in files.items()
     }

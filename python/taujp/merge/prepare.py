@@ -119,6 +119,9 @@ def _opened(ckpts: Iterable[Any], rename: Mapping[str, str] | None) -> tuple[Che
 
 
 def _label(position: str, source: Any) -> str | None:
+    """What errors call it: by its position, and its path; a Checkpoint has a label of its own."""
+    if isinstance(source, Checkpoint):
+        return source.label
     return (
         f"{position} ({str(source)!r})"
         if isinstance(source, str) or hasattr(source, "__fspath__")

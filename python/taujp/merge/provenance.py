@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import taujp
 from taujp.checkpoint import Checkpoint
 
+from .assembly import Assembly
 from .prepare import Merge
 
 KEY = "taujp"
@@ -33,47 +34,60 @@ def with_fingerprints(header: bytes, fingerprints: Sequence[str]) -> bytes:
     return header
 
 
-def fingerprint_of_checkpoint(tensors: Iterable[tuple[str, int]]) -> str:
-    """16 hex digits from a checkpoint's merged tensors: their stored names and fingerprints."""
-    text = "".join(f"{name}\0{fingerprint:016x}\n" for name, fingerprint in sorted(tensors))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def provenance(merge: Merge, result: int, sha256: Sha256 | None) -> str:
+def provenance(assembly: Assembly, result: int, sha256: Sha256 | None) -> str:
     """The entry for one of the K results, with marks for fingerprints."""
-    inputs = [*([merge.base] if merge.base else []), *merge.checkpoints]
-    described = [_input(c, mark(i), sha256) for i, c in enumerate(inputs)]
+    inputs = {
+        label: _input(label, views, mark(i), sha256)
+        for i, (label, views) in enumerate(assembly.inputs.items())
+    }
+    described: dict[str, Any] = {"version": taujp.__version__}
+    if len(assembly.merges) == 1:
+        merge = assembly.merges[0]
+        described |= _merge(merge, result)
+        described["base"] = inputs.pop(merge.base.label) if merge.base else None
+    else:
+        described["merges"] = [
+            {
+                **_merge(merge, result),
+                "parameters": len(merge.names),
+                "base": merge.base.label if merge.base else None,
+                "checkpoints": [checkpoint.label for checkpoint in merge.checkpoints],
+            }
+            for merge in assembly.merges
+        ]
+    described["inputs"] = list(inputs.values())
+    return json.dumps(described)
+
+
+def _merge(merge: Merge, result: int) -> dict[str, Any]:
     tables = {
         pattern: list(table[result])
         for pattern, table in zip(
             merge.coefficients.patterns, merge.coefficients.tables, strict=True
         )
     }
-    return json.dumps(
-        {
-            "version": taujp.__version__,
-            "method": merge.method,
-            "options": {**merge.options, "lambda_": merge.lambdas[result]},
-            "coefs": tables["*"] if list(tables) == ["*"] else tables,
-            "base": described.pop(0) if merge.base else None,
-            "inputs": described,
-        }
-    )
+    return {
+        "method": merge.method,
+        "options": {**merge.options, "lambda_": merge.lambdas[result]},
+        "coefs": tables["*"] if list(tables) == ["*"] else tables,
+    }
 
 
-def _input(checkpoint: Checkpoint, fingerprint: str, sha256: Sha256 | None) -> dict[str, Any]:
+def _input(
+    label: str, views: Sequence[Checkpoint], fingerprint: str, sha256: Sha256 | None
+) -> dict[str, Any]:
     # names without folders: where the author keeps them is nobody's business
-    name = os.path.basename(
-        checkpoint.folder or (checkpoint.files[0].path if checkpoint.files else "")
-    )
-    entry: dict[str, Any] = {
+    first = views[0]
+    name = os.path.basename(first.folder or (first.files[0].path if first.files else ""))
+    sizes = {entry.stored_name: entry.nbytes for view in views for entry in view.entries.values()}
+    described: dict[str, Any] = {
         "name": name or "in memory",
-        "bytes": sum(entry.nbytes for entry in checkpoint.entries.values()),
+        "bytes": sum(sizes.values()),
         "fingerprint": fingerprint,
     }
     if sha256 is not None:
-        entry["sha256"] = sha256[checkpoint.label]
-    return entry
+        described["sha256"] = sha256[label]
+    return described
 
 
 def sha256_of(path: str) -> str:

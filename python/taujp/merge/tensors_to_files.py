@@ -1,8 +1,8 @@
-"""Whole-tensor methods from files to files: one tensor of every checkpoint at a time.
+"""Tensors that are worked out here, from files to files: one of every checkpoint at a time.
 
-A tensor's results are made here; the engine writes them and takes the fingerprints. What is only a
-weighted sum the engine makes itself, reading the inputs once more (from the page cache: they were
-read a moment ago).
+Whole-tensor methods, and inputs that no file holds (adapted matrices, rows in another order). The
+engine writes the results and takes the fingerprints. What is only a weighted sum of files the
+engine makes itself, reading them once more (from the page cache: they were read a moment ago).
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Any
 import torch
 
 from taujp.checkpoint.dtypes import torch_dtype
-from taujp.checkpoint.entries import IN_MEMORY
+from taujp.checkpoint.entries import COMPUTED, IN_MEMORY
 
 from .coefficients import Row
 from .engine import Finished, numbered, run
 from .file_plan import FilePlan, Work
 from .file_sources import BYTES, Place
 from .file_tensors import OpenInputs, PlannedInputs
-from .jobs import Copy, copying_job, merging_job, weighted_job
+from .jobs import Copy, copying_job, weighted_job
 from .journal import Done
+from .launch import launch
 from .nonfinite_files import report_nonfinite
 from .parameter import NonfiniteInput
 from .tensor_work import work_out
@@ -39,6 +40,7 @@ class _Batch:
 
     blends: dict[int, list[Row]] = field(default_factory=dict)
     results: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+    made: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)  # of their sources
     bytes_read: int = 0
 
     @property
@@ -46,7 +48,8 @@ class _Batch:
         """Whether it is time to write."""
         waiting = sum(result.nbytes for results in self.results.values() for result in results)
         return (
-            len(self.blends) + len(self.results) >= _BATCH_TENSORS
+            bool(self.made)
+            or len(self.blends) + len(self.results) >= _BATCH_TENSORS
             or self.bytes_read >= _BLENDED_BYTES
             or waiting >= _RESULT_BYTES
         )
@@ -83,21 +86,25 @@ class _Writer:
         self._done = 0  # bytes
 
     def do(self, numbers: Sequence[int]) -> None:
-        works = self._plan.works
-        copies = [n for n in numbers if works[n].copy]
-        job = merging_job(self._plan, self._content, copies)
-        self._run(job, copies, numbered(copies, self._finished))
         batch = _Batch()
-        for number in (n for n in numbers if not works[n].copy):
-            self._work_out(number, batch)
+        for number in numbers:
+            inputs = PlannedInputs(self._inputs, self._plan.works[number])
+            if inputs.work.copy:
+                batch.results[number] = []
+                inputs.whole()
+            else:
+                self._work_out(number, inputs, batch)
+            batch.bytes_read += inputs.work.bytes_read
+            if inputs.made:
+                batch.made[number] = inputs.made
             self._tick(self._done)
             if batch.full:
                 self._write(batch)
                 batch = _Batch()
         self._write(batch)
 
-    def _work_out(self, number: int, batch: _Batch) -> None:
-        merge, work = self._plan.merge, self._plan.works[number]
+    def _work_out(self, number: int, inputs: PlannedInputs, batch: _Batch) -> None:
+        merge, work = self._plan.merge_of(number), inputs.work
         dtype = torch_dtype(merge.dtype_of(work.names[0]))
         results: dict[int, torch.Tensor] = {}
 
@@ -106,25 +113,48 @@ class _Writer:
                 results[k] = torch.empty(work.size, dtype=dtype)
             return results[k]
 
-        try:
-            inputs = PlannedInputs(self._inputs, work.sources)
-            weights = work_out(merge, work.names[0], inputs, room)
-        except NonfiniteInput:
+        weights: Sequence[Row] | None = merge.coefficients.tables[work.group]
+        if merge.formula is not None:
+            try:
+                weights = work_out(merge, work.names[0], inputs, room)
+            except NonfiniteInput:
+                report_nonfinite(self._plan, [number])
+                raise
+        made = (
+            [room(k) for k in range(len(merge.lambdas))] if weights is None or work.computed else []
+        )
+        if made:
+            batch.results[number] = made
+        if weights is not None and work.computed:
+            self._sum_here(number, inputs, weights, made)
+        elif weights is not None:
+            batch.blends[number] = list(weights)
+
+    def _sum_here(
+        self,
+        number: int,
+        inputs: PlannedInputs,
+        weights: Sequence[Row],
+        results: list[torch.Tensor],
+    ) -> None:
+        """The kernels over tensors: for sources that the engine cannot read."""
+        merge, sources = self._plan.merge_of(number), inputs.whole()
+        bases = [sources.pop(0)] if merge.base is not None else []
+        table = torch.tensor([list(weights)], dtype=torch.float32)
+        name, group = inputs.work.names[0], torch.zeros(1, dtype=torch.int64)
+        faults = launch(merge, [name], table, group, sources, bases, results)
+        if bool(faults.any()) and not merge.allow_nonfinite:
             report_nonfinite(self._plan, [number])
-            raise
-        batch.bytes_read += work.bytes_read
-        if weights is None:
-            batch.results[number] = [room(k) for k in range(len(merge.lambdas))]
-        else:
-            batch.blends[number] = weights
 
     def _write(self, batch: _Batch) -> None:
-        """Let the engine write a batch."""
+        """Let the engine write a batch; its blends are of one merge."""
         if batch.blends:
-            job = weighted_job(self._plan, self._content, batch.blends)
-            self._run(job, list(batch.blends), numbered(list(batch.blends), self._finished))
+            numbers = list(batch.blends)
+            merge = self._plan.merge_of(numbers[0])
+            job = weighted_job(self._plan, self._content, merge, batch.blends)
+            self._run(job, numbers, numbered(numbers, self._finished))
         if batch.results:
-            self._write_results(batch.results)
+            self._write_results(batch)
 
     def _run(self, job: Any, numbers: Sequence[int], finished: Callable[[Finished], None]) -> None:
         """The engine at these works; what it reads besides their inputs is no progress."""
@@ -133,12 +163,12 @@ class _Writer:
         self._done += most
         self._tick(self._done)
 
-    def _write_results(self, results: dict[int, list[torch.Tensor]]) -> None:
+    def _write_results(self, batch: _Batch) -> None:
         """What is in memory to its places; the sources are read for their fingerprints alone."""
         copies = [
             (number, copy)
-            for number, made in results.items()
-            for copy in _copies(self._plan.works[number], made)
+            for number, results in batch.results.items()
+            for copy in _copies(self._plan.works[number], results, batch.made.get(number, {}))
         ]
         seen: dict[int, int] = {}
 
@@ -146,25 +176,29 @@ class _Writer:
             seen.update((item, done.fingerprints[0]) for item, done in found)
 
         job = copying_job(self._plan, self._content, [copy for _, copy in copies])
-        self._run(job, list(results), collect)
-        fingerprints: dict[int, list[int]] = {number: [] for number in results}
+        self._run(job, list(batch.results), collect)
+        fingerprints: dict[int, list[int]] = {number: [] for number in batch.results}
         for item, (number, _) in enumerate(copies):
             fingerprints[number].append(seen[item])
         self._finished([(n, Done(False, tuple(found))) for n, found in fingerprints.items()])
 
 
-def _copies(work: Work, results: list[torch.Tensor]) -> list[Copy]:
+def _copies(work: Work, results: list[torch.Tensor], made: dict[int, torch.Tensor]) -> list[Copy]:
     """In the order of the journal's fingerprints: the sources to nowhere, then the results."""
-    sources: list[Copy] = [(work.size * p[2], _bytes(p), []) for p in work.sources]
-    made: list[Copy] = [
-        (
-            result.nbytes,
-            (IN_MEMORY, result.data_ptr(), *BYTES),
-            [_bytes(place) for place in work.targets[k :: len(results)]],
-        )
+    to = [_bytes(place) for place in work.targets] if work.copy else []
+    sources: list[Copy] = [
+        (_held(made[i]) if p[0] == COMPUTED else (work.size * p[2], _bytes(p))) + (to,)
+        for i, p in enumerate(work.sources)
+    ]
+    written: list[Copy] = [
+        (*_held(result), [_bytes(place) for place in work.targets[k :: len(results)]])
         for k, result in enumerate(results)
     ]
-    return [*sources, *made]
+    return [*sources, *written]
+
+
+def _held(tensor: torch.Tensor) -> tuple[int, Place]:
+    return tensor.nbytes, (IN_MEMORY, tensor.data_ptr(), *BYTES)
 
 
 def _bytes(place: Place) -> Place:

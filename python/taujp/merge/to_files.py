@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .assembly import Assembly, alone
+from .errors import MergeError
 from .file_plan import plan_files
 from .fill_output import Progress, fill
-from .output_layout import lay_out
+from .output_layout import SUFFIX, lay_out
 from .partial_output import PartialOutput, check_target
 from .prepare import Merge
 
-FILE_OPTIONS = ("overwrite", "progress", "threads", "donor", "sha256")
+FILE_OPTIONS = ("overwrite", "progress", "threads", "donor", "sha256", "shard_size")
 
 
 def split_file_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -22,8 +24,13 @@ def split_file_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     return here, {key: value for key, value in options.items() if key not in FILE_OPTIONS}
 
 
-def merge_to_files(
-    merge: Merge,
+def merge_to_files(merge: Merge, out: str | os.PathLike[str], **options: Any) -> list[str]:
+    """One merge into files, with the options of `assemble_to_files`."""
+    return assemble_to_files(alone(merge), out, **options)
+
+
+def assemble_to_files(
+    assembly: Assembly,
     out: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -31,6 +38,7 @@ def merge_to_files(
     threads: int | None = None,
     donor: str | os.PathLike[str] | None = None,
     sha256: bool = False,
+    shard_size: int | None = None,
 ) -> list[str]:
     """Merge into files: one path for each of the K results.
 
@@ -42,13 +50,15 @@ def merge_to_files(
       progress: called about ten times a second with the bytes read and the bytes to read.
       donor: the folder whose config and tokenizer go along; default: the base's, or the first's.
       sha256: record the SHA-256 of every input file as well; reads them a second time.
+      shard_size: bytes that a file of a folder may hold; default: files as the donor has them.
 
     The output grows in `.NAME.taujp-partial` beside it. After an error, Ctrl-C or a kill that is
     all there is; the same call goes on from it. Raises CheckpointError, MergeError, OSError.
     """
     target = Path(os.path.abspath(out))
-    layout = lay_out(merge, target, donor=donor, sha256=sha256)
-    plan = plan_files(merge, layout, threads=threads)
+    _check_shard_size(shard_size, target)
+    layout = lay_out(assembly, target, donor=donor, sha256=sha256, shard_size=shard_size)
+    plan = plan_files(assembly, layout, threads=threads)
     check_target(
         target,
         overwrite=overwrite,
@@ -59,3 +69,14 @@ def merge_to_files(
         fill(plan, layout, partial, progress)
         partial.publish()
     return [str(target / result) for result in layout.results]
+
+
+def _check_shard_size(shard_size: int | None, target: Path) -> None:
+    if shard_size is None:
+        return
+    if not isinstance(shard_size, int) or isinstance(shard_size, bool) or shard_size < 1:
+        raise MergeError(f"shard_size is {shard_size!r}; expected a number of bytes, at least 1")
+    if target.name.endswith(SUFFIX):
+        raise MergeError(
+            f"shard_size splits the output, and out names one file, {str(target)!r}; name a folder"
+        )
