@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
 from taujp.commands.merge_arguments import add_arguments, given_options, pair
 from taujp.merge.errors import MergeError
+from taujp.merge.method import methods
 from taujp.merge.prepare import Merge, prepare
 from taujp.merge.sweep_file import read_sweep
 
 __all__ = ["add_arguments", "run"]
 PREPARED = ("method", "lambda_", "rounding", "prefix", "missing", "nonfinite", "dtype")
-WRITTEN = ("overwrite", "threads", "donor", "sha256")
+WRITTEN = ("overwrite", "threads", "donor", "sha256", "shard_size")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,10 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(_plan(merge, arguments))
         return 0
-    with _Bar(quiet=arguments.quiet) as progress:
+    first = os.environ.get("RANK", "0") == "0"  # of a torchrun job, whose ranks share the work
+    with _Bar(quiet=arguments.quiet or not first) as progress:
         files = {name: getattr(arguments, name) for name in WRITTEN}
-        written = merge_to_files(merge, arguments.out, progress=progress, **files)
-    print("\n".join(written))
+        written = merge_to_files(merge, arguments.out, progress=progress, ranks=True, **files)
+    if first:
+        print("\n".join(written))
     return 0
 
 
@@ -39,6 +43,9 @@ def _inputs(arguments: argparse.Namespace) -> tuple[list[str], list]:
     """The checkpoints' paths, and [N] coefficients or [K, N]."""
     if arguments.coefs is not None:
         return arguments.ckpt, read_sweep(arguments.coefs, arguments.ckpt)
+    if arguments.method and not methods()[arguments.method].weighted:
+        pairs = [_own_weights(text) for text in arguments.ckpt]
+        return [path for path, _ in pairs], [coef for _, coef in pairs]
     expected = "PATH=COEF with a number, or --coefs CSV"
     pairs = [pair("--ckpt", text, expected) for text in arguments.ckpt]
     try:
@@ -47,10 +54,20 @@ def _inputs(arguments: argparse.Namespace) -> tuple[list[str], list]:
         raise MergeError(f"--ckpt: {error}; expected {expected}") from None
 
 
+def _own_weights(text: str) -> tuple[str, float]:
+    """For a method that finds its own weights PATH is enough; PATH=1 says the same."""
+    path, equals, coef = text.rpartition("=")
+    try:
+        return (path, float(coef)) if equals and not os.path.exists(text) else (text, 1.0)
+    except ValueError:
+        return text, 1.0
+
+
 def _plan(merge: Merge, arguments: argparse.Namespace) -> str:
     from taujp.merge.dry_run import dry_run
 
-    plan = dry_run(merge, arguments.out, threads=arguments.threads)
+    sizes = {"threads": arguments.threads, "shard_size": arguments.shard_size}
+    plan = dry_run(merge, arguments.out, **sizes)
     rows = {
         "method": f"{merge.method} of {len(merge.checkpoints)} checkpoints",
         "models": f"{merge.coefficients.results} to {arguments.out!r}",

@@ -6,11 +6,12 @@ import argparse
 import json
 from typing import Any
 
+from taujp.commands.byte_size import byte_size
 from taujp.merge.errors import MergeError
 from taujp.merge.method import methods
 from taujp.merge.prepare import ROUNDINGS
 
-COEF = "a checkpoint and its coefficient (without, where --coefs gives them); repeat"
+COEF = "a checkpoint and its coefficient (without, where --coefs or the method gives it); repeat"
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--ckpt",), {"action": "append", "required": True, "metavar": "PATH[=COEF]", "help": COEF}),
     (("--base",), {"metavar": "PATH", "help": "theta0, which the others were fine-tuned from"}),
@@ -48,6 +49,15 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {"choices": ("error", "allow"), "default": "error", "help": "NaN and Inf in the inputs"},
     ),
     (("--donor",), {"metavar": "FOLDER", "help": "gives config and tokenizer (default: the base)"}),
+    (
+        ("--out-shard-size",),
+        {
+            "dest": "shard_size",
+            "type": byte_size,
+            "metavar": "SIZE",
+            "help": "bytes a file of the output may hold, e.g. 5GB (default: files as the base's)",
+        },
+    ),
     (("--overwrite",), {"action": "store_true", "help": "replace an output that exists"}),
     (("--sha256",), {"action": "store_true", "help": "record the SHA-256 of every input file too"}),
     (("--threads",), {"type": int, "help": "default: one a processor"}),

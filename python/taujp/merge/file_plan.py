@@ -167,6 +167,7 @@ def _digest(assembly: Assembly, works: list[Work], reader: Sources, layout: Outp
     digest.update(repr((reader.files, works, made)).encode())
     for output in layout.files:
         digest.update(output.path.encode() + b"\0" + output.header)
-    if reader.kept:
+    given = any(merge.formula and merge.formula.in_memory for merge in assembly.merges)
+    if reader.kept or given:
         digest.update(os.urandom(16))  # what is in memory now is not there for a later run
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import taujp_ext
@@ -20,24 +20,41 @@ from .partial_output import PartialOutput
 from .parts import do_part, parts_of
 from .provenance import with_fingerprints
 from .read_back import intact
+from .team import Team, share
 
 Progress = Callable[[int, int], None]  # bytes read, bytes to read
 
 
 def fill(
-    plan: FilePlan, layout: OutputLayout, partial: PartialOutput, progress: Progress | None
+    plan: FilePlan,
+    layout: OutputLayout,
+    partial: PartialOutput,
+    team: Team,
+    progress: Progress | None,
 ) -> None:
-    """Bring `partial` to completion, from whatever an earlier run of this plan left there."""
-    journal = _open_journal(plan, partial)
+    """Bring `partial` to completion, from whatever an earlier run of this plan left there.
+
+    Every rank of the team does its share, with a journal of its own; the first one begins and ends.
+    """
+    if team.first:
+        _begin(plan, partial)
+    team.wait()
+    journal = Journal(partial.journal(team.rank), plan.digest, _standing(plan, partial, team))
     try:
-        _reserve(plan, partial)
-        _merge(plan, partial.content, journal, progress)
+        if team.first:
+            _reserve(plan, partial)
+        team.wait()
+        _merge(plan, partial.content, journal, share(plan, team), progress)
         for checkpoint in plan.assembly.checkpoints():
             unchanged(checkpoint)
-        _write_headers(plan, layout, partial.content, journal)
+        team.wait()  # files are read back once nobody writes to any
         _verify(plan, partial, journal)
+        team.wait()
+        if team.first:
+            _write_headers(plan, layout, partial)
     except BaseException as error:
-        if not journal.done or isinstance(error, CheckpointError):
+        alone = team.size == 1
+        if alone and (not journal.done or isinstance(error, CheckpointError)):
             partial.discard()  # nothing in it that a later run could go on from
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(_interrupted(plan, partial, journal)) from None
@@ -46,9 +63,9 @@ def fill(
         journal.close()
 
 
-def _open_journal(plan: FilePlan, partial: PartialOutput) -> Journal:
-    """The journal of an earlier run of this merge, as far as what it says is true; or a new one."""
-    done = read_journal(partial.journal, plan.digest)
+def _begin(plan: FilePlan, partial: PartialOutput) -> None:
+    """Keep of an earlier run of this merge what is as its journals say, in one; or begin anew."""
+    done = _told(plan, partial)
     if done is None and partial.content.exists():
         warnings.warn(
             f"merge: {str(partial.folder)!r} has an unfinished merge of other inputs or options; "
@@ -59,11 +76,27 @@ def _open_journal(plan: FilePlan, partial: PartialOutput) -> Journal:
     whole = all((partial.content / output.path).exists() for output in plan.outputs)
     over_model = any(merge.recipe.over_model for merge in plan.assembly.merges)
     if not done or not whole or over_model:
+        done = {}
         partial.clear()
-        return Journal(partial.journal, plan.digest, {})
     written = {n: _results(plan, n, d) for n, d in done.items()}
-    kept = intact(plan, partial.content, written)
-    return Journal(partial.journal, plan.digest, {n: done[n] for n in sorted(kept)})
+    kept = intact(plan, partial.content, written) if written else set()
+    Journal(partial.journal(), plan.digest, {n: done[n] for n in sorted(kept)}).close()
+    for path in partial.journals()[1:]:
+        path.unlink()
+
+
+def _told(plan: FilePlan, partial: PartialOutput) -> dict[int, Done] | None:
+    """What all journals of this merge say is done; None where there is none of it."""
+    found = [read_journal(path, plan.digest) for path in partial.journals()]
+    told = [done for done in found if done is not None]
+    return {n: d for done in told for n, d in done.items()} if told else None
+
+
+def _standing(plan: FilePlan, partial: PartialOutput, team: Team) -> dict[int, Done]:
+    """What stood at the beginning of this rank's share."""
+    own = share(plan, team)
+    begun = read_journal(partial.journal(), plan.digest) or {}
+    return {n: done for n, done in begun.items() if n in own}
 
 
 def _results(plan: FilePlan, number: int, done: Done) -> tuple[int, ...]:
@@ -81,10 +114,16 @@ def _reserve(plan: FilePlan, partial: PartialOutput) -> None:
         taujp_ext.stream().reserve(str(path), output.size)
 
 
-def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress | None) -> None:
-    numbers = [n for n in range(len(plan.works)) if n not in journal.done]
+def _merge(
+    plan: FilePlan,
+    content: Path,
+    journal: Journal,
+    share: Collection[int],
+    progress: Progress | None,
+) -> None:
+    numbers = sorted(set(share) - journal.done.keys())
     begun = sum(plan.works[n].bytes_read for n in journal.done)
-    total = sum(work.bytes_read for work in plan.works)
+    total = sum(plan.works[n].bytes_read for n in share)
     faults = [n for n, done in journal.done.items() if done.nonfinite]
 
     def finished(batch: Finished) -> None:
@@ -104,12 +143,19 @@ def _merge(plan: FilePlan, content: Path, journal: Journal, progress: Progress |
         begun += sum(plan.works[n].bytes_read for n in part.numbers)
 
 
-def _write_headers(plan: FilePlan, layout: OutputLayout, content: Path, journal: Journal) -> None:
-    found = fingerprints_of(plan, journal.done)
+def _write_headers(plan: FilePlan, layout: OutputLayout, partial: PartialOutput) -> None:
+    done = _told(plan, partial) or {}
+    lost = [work.names[0] for n, work in enumerate(plan.works) if n not in done]
+    if lost:
+        raise MergeError(
+            f"merge: the journals of {len(lost)} tensors ({', '.join(lost[:5])}) are not in "
+            f"{str(partial.folder)!r}; all ranks must write to one file system"
+        )
+    found = fingerprints_of(plan, done)
     for output in plan.outputs:
-        with open(content / output.path, "r+b") as stream:
+        with open(partial.content / output.path, "r+b") as stream:
             stream.write(with_fingerprints(output.header, found))
-    layout.write_companions(content)
+    layout.write_companions(partial.content)
 
 
 def _verify(plan: FilePlan, partial: PartialOutput, journal: Journal) -> None:

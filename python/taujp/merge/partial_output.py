@@ -24,7 +24,6 @@ class PartialOutput:
         self.target = target
         self.folder = target.parent / f".{target.name}.taujp-partial"
         self.content = self.folder / "output"
-        self.journal = self.folder / "journal"
 
     def __enter__(self) -> PartialOutput:
         try:
@@ -49,6 +48,14 @@ class PartialOutput:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._lock)
+
+    def journal(self, rank: int | None = None) -> Path:
+        """The journal of one rank's share, or that of what stood when the shares were given out."""
+        return self.folder / ("journal" if rank is None else f"journal.{rank}")
+
+    def journals(self) -> list[Path]:
+        """Those of the ranks that an earlier run or this one had, and what stood before them."""
+        return sorted(self.folder.glob("journal*"))
 
     def publish(self) -> None:
         """Flush what was written and move it to its name in one step; what was there is removed."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from .assembly import Assembly, alone
 from .errors import MergeError
-from .file_plan import plan_files
+from .file_plan import FilePlan, plan_files
 from .fill_output import Progress, fill
+from .open_files import allow_open_files
 from .output_layout import SUFFIX, lay_out
 from .partial_output import PartialOutput, check_target
 from .prepare import Merge
+from .team import ALONE, Team, threads_each, torchrun_team
 
-FILE_OPTIONS = ("overwrite", "progress", "threads", "donor", "sha256", "shard_size")
+FILE_OPTIONS = ("overwrite", "progress", "threads", "donor", "sha256", "shard_size", "ranks")
 
 
 def split_file_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,6 +42,7 @@ def assemble_to_files(
     donor: str | os.PathLike[str] | None = None,
     sha256: bool = False,
     shard_size: int | None = None,
+    ranks: bool = False,
 ) -> list[str]:
     """Merge into files: one path for each of the K results.
 
@@ -51,24 +55,40 @@ def assemble_to_files(
       donor: the folder whose config and tokenizer go along; default: the base's, or the first's.
       sha256: record the SHA-256 of every input file as well; reads them a second time.
       shard_size: bytes that a file of a folder may hold; default: files as the donor has them.
+      ranks: all ranks of a torchrun job make this call, and each writes some of the output's files.
 
     The output grows in `.NAME.taujp-partial` beside it. After an error, Ctrl-C or a kill that is
     all there is; the same call goes on from it. Raises CheckpointError, MergeError, OSError.
     """
     target = Path(os.path.abspath(out))
     _check_shard_size(shard_size, target)
+    team = torchrun_team() if ranks else ALONE
     layout = lay_out(assembly, target, donor=donor, sha256=sha256, shard_size=shard_size)
-    plan = plan_files(assembly, layout, threads=threads)
+    plan = plan_files(assembly, layout, threads=threads or threads_each(team))
+    allow_open_files(len(plan.inputs) + len(plan.outputs))
+    _check_files_only(plan, team)
     check_target(
         target,
         overwrite=overwrite,
         writes=layout.all_paths,
         inputs=[source.path for source in plan.inputs],
     )
-    with PartialOutput(target) as partial:
-        fill(plan, layout, partial, progress)
-        partial.publish()
+    team.wait()  # nobody writes before all have looked
+    partial = PartialOutput(target)
+    with partial if team.first else nullcontext():
+        fill(plan, layout, partial, team, progress)
+        if team.first:
+            partial.publish()
+    team.wait()
     return [str(target / result) for result in layout.results]
+
+
+def _check_files_only(plan: FilePlan, team: Team) -> None:
+    if team.size > 1 and plan.kept:
+        raise MergeError(
+            f"merge: {len(plan.kept)} inputs are tensors in memory, which {team.size} ranks cannot "
+            f"know to be the same; save them to files first"
+        )
 
 
 def _check_shard_size(shard_size: int | None, target: Path) -> None:
