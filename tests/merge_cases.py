@@ -39,6 +39,11 @@ THIN = [
     {"density": 0.3, "epsilon": 0.1, "rescale": "l1", "seed": 5},
     {"density": [0.5, 1.0, 0.2], "rescale": None, "normalize": True},
 ]
+KNOTS = [
+    {},
+    {"density": 0.7, "normalize": False},
+    {"thin": "dare_ties", "density": 0.5, "seed": 4, "election": "unweighted"},
+]
 
 CASES = {
     "slerp": Case(2, ARC, [{}, {"parallel": 0.5}]),
@@ -59,6 +64,7 @@ CASES = {
     "iso_c": Case(3, MIX, equals=False, matrix=True),
     "iso_cts": Case(3, MIX, [{}, {"common": 0.5}], equals=False, matrix=True),
     "svc": Case(3, MIX, [{}, {"alpha": 0.8}], equals=False, matrix=True),
+    "knots": Case(3, MIX, KNOTS, equals=False, matrix=True),
     "della_linear": Case(3, MIX, THIN, symmetric=False, equals=False),
 }
 TENSOR_METHODS = [name for name, method in taujp.methods().items() if method.tensors]

@@ -1,11 +1,13 @@
 """Asks mergekit for its answers: in this process where it is installed, else in its interpreter.
 
-Run as a script it is the other end: one JSON request a line (files of tensors, method, parameters),
-one line of answer. TAUJP_PEER_PYTHON names an interpreter that has mergekit 0.1.5.
+Run as a script it is the other end: one JSON request a line (files of tensors, method, parameters;
+or a configuration, as `mergekit-yaml` takes it), one line of answer. TAUJP_PEER_PYTHON names an
+interpreter that has mergekit 0.1.5.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -37,13 +39,38 @@ def merge_by_mergekit(
     )
 
 
+def run_by_mergekit(config: str, out: str, options: dict[str, Any]) -> None:
+    """What `mergekit-yaml config out` does; the options are its flags."""
+    import yaml
+    from mergekit.config import MergeConfiguration
+    from mergekit.merge import run_merge
+    from mergekit.options import MergeOptions
+
+    parsed = MergeConfiguration.model_validate(yaml.safe_load(config))
+    run_merge(parsed, out, MergeOptions(quiet=True, **options), config_source=config)
+
+
+class Here:
+    """mergekit in this process."""
+
+    __call__ = staticmethod(merge_by_mergekit)
+    run = staticmethod(run_by_mergekit)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
 class Peer:
     """mergekit at the end of a pipe, started once."""
 
     def __init__(self, python: str, folder: Path) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [python, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
 
     def __call__(
@@ -54,20 +81,24 @@ class Peer:
             save_file(dict(model), file)
         request = {"files": files, "method": method, "base": base, "parameters": parameters}
         answer = self.folder / "answer.safetensors"
-        line = self._ask({**request, "answer": str(answer)})
-        if "error" in line:
-            raise RuntimeError(f"mergekit: {line['error']}")
+        self._ask({**request, "answer": str(answer)})
         return load_file(answer)
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def run(self, config: str, out: str, options: dict[str, Any]) -> None:
+        """As run_by_mergekit, there."""
+        self._ask({"config": config, "out": out, "options": options})
+
+    def _ask(self, request: dict[str, Any]) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        return (
+        answer = (
             json.loads(line) if line else {"error": "its interpreter ended; see its messages above"}
         )
+        if "error" in answer:
+            raise RuntimeError(f"mergekit: {answer['error']}")
 
     def close(self) -> None:
         """Ends the interpreter."""
@@ -86,20 +117,26 @@ def reason_for_no_peer(python: str | None) -> str | None:
     return None if found == VERSION else f"mergekit is {found}; the comparison is with {VERSION}"
 
 
-def open_peer(folder: Path) -> Any:
-    """A callable like merge_by_mergekit."""
+def open_peer(folder: Path) -> Here | Peer:
+    """A callable like merge_by_mergekit, whose `run` is like run_by_mergekit."""
     python = os.environ.get("TAUJP_PEER_PYTHON")
-    return Peer(python, folder) if python else merge_by_mergekit
+    return Peer(python, folder) if python else Here()
+
+
+def _answer(request: dict[str, Any]) -> None:
+    if "config" in request:
+        return run_by_mergekit(request["config"], request["out"], request["options"])
+    models = [load_file(file) for file in request["files"]]
+    parameters = request["parameters"]
+    merged = merge_by_mergekit(models, request["method"], request["base"], parameters)
+    save_file({name: t.contiguous() for name, t in merged.items()}, request["answer"])
 
 
 def _serve() -> None:
     for line in sys.stdin:
-        request = json.loads(line)
         try:
-            models = [load_file(file) for file in request["files"]]
-            parameters = request["parameters"]
-            merged = merge_by_mergekit(models, request["method"], request["base"], parameters)
-            save_file({name: t.contiguous() for name, t in merged.items()}, request["answer"])
+            with contextlib.redirect_stdout(sys.stderr):  # the answer is all that goes there
+                _answer(json.loads(line))
             answer = {}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}

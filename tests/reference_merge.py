@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import reference_merge_elements as elements
+import reference_merge_lora as adapters
 import reference_merge_matrices as matrices
 import reference_merge_weights as weighing
 from reference_merge_given import Decided, Given
@@ -24,6 +25,7 @@ Twin = Callable[..., "Tensor | Decided"]
 TWINS: dict[str, Twin] = {
     twin.__name__: twin
     for twin in (
+        adapters.knots,
         weighing.expo,
         weighing.karcher,
         weighing.lines,

@@ -16,10 +16,12 @@ from taujp.evaluate.record import SCHEMA, Cost, Provenance
 from taujp.evaluate.result_files import load_record, load_records, load_result, save_result
 from taujp.evaluate.results import Scores, Single, SingleTask, Unqualified
 from taujp.evaluate.schema import kinds
+from taujp.searching import Search, Trial
 from taujp.tangent.metric import TauJpMatrix
 
 MADE = MadeResults(WAYS["linear"], 0)
 ADDITION, NEGATION = MADE.addition("ties"), MADE.negation()
+TRIAL = Trial({"method": "ties", "density": 0.2}, 0.9, ADDITION.chosen.scores, 1.5)
 BY_LAYER = {"letters": {"visual.a": 0.5, "visual.b": 0.25}, "digits": 1.0}
 EVERY = {
     "single": MADE.single("jointly"),
@@ -37,6 +39,18 @@ EVERY = {
     "unseen": made_protocols.unseen(MADE),
     "ensemble": made_protocols.ensemble(MADE),
     "calibration": calibration(MADE),
+    "search": Search(
+        "normalised accuracy",
+        True,
+        "grid",
+        {"density": [0.2]},
+        (TRIAL, replace(TRIAL, value=0.1)),
+        TRIAL,
+        ADDITION.chosen,
+        "ties",
+        {"normalize": False},
+        Cost(2.0, 1, "cpu"),
+    ),
     "tau_jp_matrix": TauJpMatrix(("a", "b"), ("c",), ((0.5,), (1.0,))),
 }
 PROVENANCE = Provenance("demo", "linear", {"a": "1f"}, {"a": "2e"}, 3, {"torch": "2"}, "now", "x")

@@ -50,7 +50,8 @@ def test_coins_are_those_of_the_kernels():
 
 
 def test_decompositions_by_products_are_those_of_an_svd():
-    from taujp.merge.spectrum import orthogonal, spectrum
+    from taujp.merge.orthogonal import orthogonal
+    from taujp.merge.spectrum import spectrum
 
     generator = torch.Generator().manual_seed(0)
     for shape in ((40, 90), (90, 40), (50, 50)):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import taujp
 from stream_files import save
+from taujp.commands.byte_size import byte_size
 
 
 def test_the_header_says_method_and_options(tmp_path: Path) -> None:
@@ -47,3 +50,26 @@ def test_the_command(tmp_path: Path) -> None:
         [sys.executable, "-m", "taujp", "methods"], capture_output=True, text=True, check=True
     )
     assert "no base, two checkpoints" in listed.stdout
+
+
+def test_a_method_with_weights_of_its_own_takes_paths_alone(tmp_path: Path) -> None:
+    base, *ckpts = save(tmp_path, 3)
+    words = ["--base", str(base), "--method", "model_stock", "-o", str(tmp_path / "o.safetensors")]
+    command = [sys.executable, "-m", "taujp", "merge", *words]
+    flags = [f"--ckpt={ckpts[0]}", f"--ckpt={ckpts[1]}=1"]
+    subprocess.run([*command, *flags], check=True)
+    expected = taujp.merge_many(ckpts, [1, 1], base, method="model_stock")
+    found = load_file(tmp_path / "o.safetensors")
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    flags[1] = f"--ckpt={ckpts[1]}=0.5"
+    refused = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "finds its own weights: coefs must all be 1" in refused.stderr
+
+
+def test_shard_sizes_as_people_write_them() -> None:
+    for text, size in {"5GB": 5 * 10**9, "1.5 MiB": 3 * 2**19, "77": 77, "2k": 2000}.items():
+        assert byte_size(text) == size
+    for text in ("", "0", "five", "5 tons", "-1"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected e.g. 5GB"):
+            byte_size(text)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import taujp
-from mergekit_peer import Peer, open_peer, reason_for_no_peer
+from mergekit_peer import open_peer, reason_for_no_peer
 from reference import twin
 from reference_stepwise import stepwise
 from states import random_states
@@ -37,8 +37,7 @@ def mergekit(tmp_path_factory):
         pytest.skip(f"not compared with mergekit: {reason}")
     peer = open_peer(tmp_path_factory.mktemp("peer"))
     yield peer
-    if isinstance(peer, Peer):
-        peer.close()
+    peer.close()
 
 
 def ask(mergekit, base, ckpts, coefs, method, **parameters):

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "merge_many": "taujp.merge.merge_many",
+    "mergekit": "taujp.mergekit.run",
     "TaskVector": "taujp.merge.task_vector",
     "cosine_matrix": "taujp.merge.task_vector",
     "edit": "taujp.merge.edit",
@@ -22,7 +23,9 @@ _HOME = {
     "tau_jp_matrix": "taujp.tangent.metric",
     "tau_jp_by_layer": "taujp.tangent.attribution",
     "tangent_features": "taujp.tangent.features",
+    "search": "taujp.searching.search",
     "open_checkpoint": "taujp.checkpoint",
+    "open_adapted": "taujp.checkpoint",
     "CheckpointError": "taujp.checkpoint",
     "MergeError": "taujp.merge.errors",
 }
@@ -30,6 +33,7 @@ __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:  # for editors and type checkers
     from taujp.checkpoint import CheckpointError as CheckpointError
+    from taujp.checkpoint import open_adapted as open_adapted
     from taujp.checkpoint import open_checkpoint as open_checkpoint
     from taujp.merge.edit import edit as edit
     from taujp.merge.errors import MergeError as MergeError
@@ -37,6 +41,8 @@ if TYPE_CHECKING:  # for editors and type checkers
     from taujp.merge.method import methods as methods
     from taujp.merge.task_vector import TaskVector as TaskVector
     from taujp.merge.task_vector import cosine_matrix as cosine_matrix
+    from taujp.searching.search import search as search
+    from taujp.mergekit.run import mergekit as mergekit
     from taujp.tangent import TangentError as TangentError
     from taujp.tangent import linearize as linearize
     from taujp.tangent.attribution import tau_jp_by_layer as tau_jp_by_layer

@@ -16,19 +16,27 @@ from taujp.commands import (
     import_module,
     info,
     merge,
+    mergekit,
     methods,
     report,
     reproduce,
+    search,
 )
 
 COMMANDS: dict[
     str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 ] = {
     "merge": ("merge checkpoints from files to files", merge.add_arguments, merge.run),
+    "mergekit": (
+        "merge as a mergekit configuration says",
+        mergekit.add_arguments,
+        mergekit.run,
+    ),
     "finetune": ("fine-tune on a task", finetune.add_arguments, finetune.run),
     "factors": ("gather a task's Kronecker factors", factors.add_arguments, factors.run),
     "data": ("prepare, check and list data sets", data.add_arguments, data.run),
     "eval": ("evaluate fine-tuned checkpoints", evaluate.add_arguments, evaluate.run),
+    "search": ("search coefficients and options of a merge", search.add_arguments, search.run),
     "compare": ("put results side by side", compare.add_arguments, compare.run),
     "report": ("draw results as one page", report.add_arguments, report.run),
     "reproduce": ("make a published table", reproduce.add_arguments, reproduce.run),

@@ -10,6 +10,7 @@ from .computed import computed_entry
 from .entries import Checkpoint, CheckpointError, Entry, SourceFile, unchanged
 from .integer_buffers import check_integer_buffers
 from .layout import Layout, LayoutFile, layout_like, layout_sharded
+from .lora import open_adapted
 from .module_file import open_module
 from .opening import open_checkpoint
 from .tensors import tensor_of, to_state_dict
@@ -29,6 +30,7 @@ __all__ = [
     "computed_entry",
     "layout_like",
     "layout_sharded",
+    "open_adapted",
     "open_checkpoint",
     "open_module",
     "tensor_of",

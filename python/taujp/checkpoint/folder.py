@@ -13,7 +13,7 @@ from .torch_file import read_torch_file
 
 SAFETENSORS, INDEX = ".safetensors", ".index.json"
 # In this order, which is that of transformers' and open_clip's own loaders.
-_KNOWN = (
+KNOWN = (
     "model.safetensors",
     "model.safetensors.index.json",
     "open_clip_model.safetensors",
@@ -112,7 +112,7 @@ def _weights_file(folder: str) -> str:
         raise CheckpointError(
             f"open_checkpoint: cannot list {folder!r}: {error.strerror}"
         ) from error
-    known = [name for name in _KNOWN if name in names]
+    known = [name for name in KNOWN if name in names]
     indexes = [name for name in names if name.endswith(SAFETENSORS + INDEX)]
     safetensors = [name for name in names if name.endswith(SAFETENSORS)]
     torch_files = [
@@ -129,7 +129,7 @@ def _weights_file(folder: str) -> str:
     _fail(
         folder,
         f"holds no weights, only {', '.join(names[:8]) or 'nothing'}",
-        f"expected one of {', '.join(_KNOWN)}, or one .safetensors or torch file",
+        f"expected one of {', '.join(KNOWN)}, or one .safetensors or torch file",
     )
 
 

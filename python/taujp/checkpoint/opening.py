@@ -17,6 +17,8 @@ from .folder import (
     read_torch,
 )
 from .in_memory import from_state_dict
+from .lora import open_adapted
+from .lora_folder import base_and_adapter, is_adapter
 from .naming import renamed
 
 
@@ -27,7 +29,8 @@ def open_checkpoint(
 
     Args:
       source: a path to a safetensors file, a torch file (.pt, .pth, .bin, .ckpt), a shard index, or
-        a folder of transformers or open_clip; a state dict; a torch.nn.Module; or a Checkpoint.
+        a folder of transformers or open_clip; "BASE+ADAPTER", two of them with a PEFT adapter; a
+        state dict; a torch.nn.Module; or a Checkpoint.
       label: what errors call it; default: the path, or the kind of object.
       rename: {regular expression: replacement}, applied in order to every name with re.sub.
 
@@ -56,6 +59,13 @@ def _open(source: Any, label: str | None) -> Checkpoint:
 
 
 def _open_path(path: str, label: str) -> Checkpoint:
+    if pair := base_and_adapter(path):
+        return open_adapted(*pair, label=label)
+    if is_adapter(path):
+        raise CheckpointError(
+            f"open_checkpoint: {path!r} is a PEFT adapter, which changes a base; give that too "
+            f"(base=, --base), or both as 'BASE+ADAPTER'"
+        )
     if os.path.isdir(path):
         return read_folder(path, label)
     if path.endswith(SAFETENSORS):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
 
 from taujp.commands.merge_arguments import add_arguments, given_options, pair
+from taujp.commands.merge_progress import Bar, plan_text
 from taujp.merge.errors import MergeError
 from taujp.merge.method import methods
 from taujp.merge.prepare import Merge, prepare
@@ -15,7 +14,7 @@ from taujp.merge.sweep_file import read_sweep
 
 __all__ = ["add_arguments", "run"]
 PREPARED = ("method", "lambda_", "rounding", "prefix", "missing", "nonfinite", "dtype")
-WRITTEN = ("overwrite", "threads", "donor", "sha256", "shard_size")
+WRITTEN = ("overwrite", "threads", "donor", "sha256", "shard_size", "device")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(_plan(merge, arguments))
         return 0
     first = os.environ.get("RANK", "0") == "0"  # of a torchrun job, whose ranks share the work
-    with _Bar(quiet=arguments.quiet or not first) as progress:
+    with Bar(quiet=arguments.quiet or not first) as progress:
         files = {name: getattr(arguments, name) for name in WRITTEN}
         written = merge_to_files(merge, arguments.out, progress=progress, ranks=True, **files)
     if first:
@@ -44,8 +43,8 @@ def _inputs(arguments: argparse.Namespace) -> tuple[list[str], list]:
     if arguments.coefs is not None:
         return arguments.ckpt, read_sweep(arguments.coefs, arguments.ckpt)
     if arguments.method and not methods()[arguments.method].weighted:
-        pairs = [_own_weights(text) for text in arguments.ckpt]
-        return [path for path, _ in pairs], [coef for _, coef in pairs]
+        own = [_own_weights(text) for text in arguments.ckpt]
+        return [path for path, _ in own], [coef for _, coef in own]
     expected = "PATH=COEF with a number, or --coefs CSV"
     pairs = [pair("--ckpt", text, expected) for text in arguments.ckpt]
     try:
@@ -67,38 +66,8 @@ def _plan(merge: Merge, arguments: argparse.Namespace) -> str:
     from taujp.merge.dry_run import dry_run
 
     sizes = {"threads": arguments.threads, "shard_size": arguments.shard_size}
-    plan = dry_run(merge, arguments.out, **sizes)
-    rows = {
-        "method": f"{merge.method} of {len(merge.checkpoints)} checkpoints",
-        "models": f"{merge.coefficients.results} to {arguments.out!r}",
-        "tensors": f"{plan.merged_tensors} merged, {plan.tensors - plan.merged_tensors} copied",
-        "reads": _size(plan.bytes_read),
-        "writes": _size(plan.bytes_written),
-        "memory": f"{_size(plan.memory_bytes)} for buffers",
-        "time": f"about {plan.seconds:.1f} s",
-    }
-    return "\n".join(f"{name:9} {value}" for name, value in rows.items())
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
-
-
-class _Bar:
-    """A progress bar with GB/s and the time that is left; silent where nobody watches."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from tqdm import tqdm
-
-        hidden = quiet or not sys.stderr.isatty()
-        self._bar = tqdm(unit="B", unit_scale=True, disable=hidden, desc="merge", leave=False)
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self._show
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def _show(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
+    return plan_text(
+        f"{merge.method} of {len(merge.checkpoints)} checkpoints",
+        f"{merge.coefficients.results} to {arguments.out!r}",
+        dry_run(merge, arguments.out, **sizes),
+    )

@@ -61,6 +61,7 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--overwrite",), {"action": "store_true", "help": "replace an output that exists"}),
     (("--sha256",), {"action": "store_true", "help": "record the SHA-256 of every input file too"}),
     (("--threads",), {"type": int, "help": "default: one a processor"}),
+    (("--device",), {"default": "cpu", "help": "cuda: formulas in torch run there (default cpu)"}),
     (("--dry-run",), {"action": "store_true", "help": "print the plan and do nothing"}),
     (("-q", "--quiet"), {"action": "store_true", "help": "no progress bar"}),
 )

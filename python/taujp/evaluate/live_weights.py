@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,9 +13,14 @@ from torch import Tensor
 import taujp
 from taujp.evaluate.classifier import Classifier
 from taujp.evaluate.coefficient_rows import is_layered, moving
+from taujp.evaluate.kept_scores import key_of
 from taujp.evaluate.results import Coefficients
 from taujp.merge.method import find_method, methods
 from taujp.tangent.attribution import layer_groups
+
+HELD = 1 << 29  # bytes of merged models that wait for their turn; what is more is merged each time
+
+State = Mapping[str, Tensor]
 
 
 class LiveWeights:
@@ -21,8 +28,10 @@ class LiveWeights:
 
     The checkpoints are read once, and held on the model's device. Task arithmetic with one
     coefficient a task is one launch (taujp.edit); other methods and coefficients by layer are
-    merges into the model's own memory.
+    merges, of all rows that are asked for in one pass where their models fit into `HELD` bytes.
     """
+
+    _states: dict[Hashable, State]  # merges that wait for their turn, by key_of their rows
 
     def __init__(
         self,
@@ -33,40 +42,48 @@ class LiveWeights:
     ) -> None:
         prefix = classifier.prefix
         self.names = tuple(checkpoints)
-        self._method, self._options = method, dict(options)
         self._live = classifier.state()
         self._theta0 = {name: value.detach().clone() for name, value in self._live.items()}
         self._own = {
             name: _held(source, prefix, self._theta0) for name, source in checkpoints.items()
         }
-        has_base = method not in methods() or methods()[method].base != "none"
-        find_method(method, has_base=has_base)  # an unknown one is refused before any work
-        self._base = self._theta0 if has_base else None
-        self._editor = None
         self.vectors = {
             name: taujp.TaskVector(self._theta0, own) for name, own in self._own.items()
         }
-        if method == "task_arithmetic" and not options and checkpoints:
-            vectors = list(self.vectors.values())
-            self._editor = taujp.edit(classifier.module, self._theta0, vectors)
+        self._module = classifier.module
+        self._choose(method, options)
         inner = {name.removeprefix(prefix): name for name in self._theta0}
         self.layers = {
             layer: [inner[name] for name in names] for layer, names in layer_groups(inner).items()
         }
 
+    def merging(self, method: str, options: Mapping[str, Any]) -> LiveWeights:
+        """The same weights, held once, merged by another method."""
+        other = copy.copy(self)
+        other._choose(method, options)
+        return other
+
+    def edits(self, rows: Sequence[Coefficients]) -> list[Callable[[], None]]:
+        """What writes each row's sum; rows that have to be merged are merged here, at once."""
+        for row in rows:
+            self._check_names(row)
+        merged = {key_of(row): moving(row) for row in rows if not self._launches(row)}
+        if len(merged) * sum(value.nbytes for value in self._theta0.values()) > HELD:
+            return [partial(self.write, row) for row in rows]
+        kept = {key: state for key, state in self._states.items() if key in merged}
+        wanted = {key: row for key, row in merged.items() if key not in kept}
+        self._states = {**kept, **self._merged(wanted)}
+        return [self._edit(row) for row in rows]
+
     def write(self, row: Coefficients) -> None:
         """The sum for one row of coefficients; an empty one is theta0, to the bit."""
-        unknown = sorted(set(row) - set(self.names))
-        if unknown:
-            raise ValueError(
-                f"MergedWeights: no checkpoints of {unknown}; there are those of {list(self.names)}"
-            )
+        self._check_names(row)
         if not row:
             self._copy(self._theta0)
         elif self._editor is not None and not is_layered(row):
             self._editor([row.get(name, 0.0) for name in self.names])
         else:
-            self._copy(self._merged(moving(row)))
+            self._copy(self._merged({key_of(row): moving(row)})[key_of(row)])
 
     def write_own(self, name: str) -> None:
         """One fine-tuned model's weights."""
@@ -76,27 +93,79 @@ class LiveWeights:
         """theta0 again."""
         self._copy(self._theta0)
 
-    def _merged(self, row: Coefficients) -> Mapping[str, Tensor]:
+    def _choose(self, method: str, options: Mapping[str, Any]) -> None:
+        """How rows are merged from now on; an unknown method is refused before any work."""
+        has_base = method not in methods() or methods()[method].base != "none"
+        find_method(method, has_base=has_base)
+        self._method, self._options = method, dict(options)
+        self._base = self._theta0 if has_base else None
+        self._states = {}
+        self._editor = None
+        if method == "task_arithmetic" and not options and self.names:
+            self._editor = taujp.edit(self._module, self._theta0, list(self.vectors.values()))
+
+    def _edit(self, row: Coefficients) -> Callable[[], None]:
+        """What writes a row whose merge, if it is one, is held."""
+        if self._launches(row):
+            return partial(self.write, row)
+        return partial(self._copy, self._states[key_of(row)])
+
+    def _check_names(self, row: Coefficients) -> None:
+        unknown = sorted(set(row) - set(self.names))
+        if unknown:
+            raise ValueError(
+                f"MergedWeights: no checkpoints of {unknown}; there are those of {list(self.names)}"
+            )
+
+    def _launches(self, row: Coefficients) -> bool:
+        """Whether the row is written without a merge."""
+        return not row or (self._editor is not None and not is_layered(row))
+
+    def _merged(self, rows: Mapping[Hashable, Coefficients]) -> dict[Hashable, State]:
+        """The merges of many rows; those of the same checkpoints are one pass over them."""
+        alike: dict[Hashable, list[Hashable]] = {}
+        for key, row in rows.items():
+            alike.setdefault((tuple(row), is_layered(row), self._common(row)), []).append(key)
+        found: dict[Hashable, State] = {}
+        for keys in alike.values():
+            found.update(zip(keys, self._merged_alike([rows[key] for key in keys]), strict=True))
+        return found
+
+    def _merged_alike(self, rows: Sequence[Coefficients]) -> Sequence[State]:
         """The merge of the checkpoints that have a coefficient; the others have no vote in it.
 
         One coefficient for all is a factor of what the method makes of the vectors: where it
         divides by the sum of coefficients, as TIES does, they would cancel.
         """
-        if not row:
-            return self._theta0
-        values = list(row.values())
-        options, coefs = self._options, self._table(row)
-        if not is_layered(row) and len(set(values)) == 1 and self._base is not None:
-            coefs, factor = [1.0] * len(values), options.get("lambda_", 1.0)
-            options = {**options, "lambda_": factor * values[0]}
-        sources = [self._own[name] for name in row]
-        return taujp.merge_many(sources, coefs, base=self._base, method=self._method, **options)
+        first = rows[0]
+        if not first:
+            return [self._theta0]
+        options = self._options
+        coefs: Any
+        if self._common(first):
+            coefs, factor = [[1.0] * len(first)] * len(rows), options.get("lambda_", 1.0)
+            factors = [factor * next(iter(row.values())) for row in rows]
+            options = {**options, "lambda_": factors}
+        elif is_layered(first):
+            tables = [self._table(row) for row in rows]
+            coefs = {name: [table[name] for table in tables] for name in tables[0]}
+        else:
+            coefs = [list(row.values()) for row in rows]
+        sources = [self._own[name] for name in first]
+        merged: list[State] = taujp.merge_many(
+            sources, coefs, base=self._base, method=self._method, **options
+        )
+        return merged
 
-    def _table(self, row: Coefficients) -> Any:
-        """Coefficients as merge_many takes them: a list, or one for each weight's name."""
+    def _common(self, row: Coefficients) -> bool:
+        """Whether the row is one factor of the merged vector."""
+        if is_layered(row) or self._base is None:
+            return False
+        return len(set(row.values())) == 1
+
+    def _table(self, row: Coefficients) -> dict[str, list[float]]:
+        """Coefficients by layer as merge_many takes them: a list for each weight's name."""
         values = list(row.values())
-        if not is_layered(row):
-            return values
         lost = {
             layer for value in values if isinstance(value, Mapping) for layer in value
         } - self.layers.keys()
@@ -113,7 +182,7 @@ class LiveWeights:
         }
 
     @torch.no_grad()
-    def _copy(self, state: Mapping[str, Tensor]) -> None:
+    def _copy(self, state: State) -> None:
         for name, live in self._live.items():
             live.copy_(state[name])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,14 @@ class MergedWeights:
         self._images_at_once = images_at_once
         self._kept, self._kept_own = KeptScores(), KeptScores()
 
+    def merging(self, method: str, **options: Any) -> MergedWeights:
+        """The same checkpoints, held once, merged by another method or with other options."""
+        other = copy.copy(self)
+        other.method, other.options = method, options
+        other._weights = self._weights.merging(method, options)
+        other._kept = KeptScores()
+        return other
+
     @property
     def layers(self) -> tuple[str, ...]:
         """The groups of weights that may have coefficients of their own."""
@@ -69,8 +78,7 @@ class MergedWeights:
         keep: Keep = all_of_it,
     ) -> Iterator[Outputs]:
         """Every row's outputs, from one pass over the data; held in memory until all are there."""
-        edits = [lambda row=row: self._weights.write(row) for row in rows]
-        yield from self._run(edits, task, split, keep)
+        yield from self._run(self._weights.edits(rows), task, split, keep)
 
     def own(
         self, name: str, task: PreparedTask, split: Split, *, keep: Keep = all_of_it

@@ -20,13 +20,14 @@ from taujp.evaluate.results import (
 
 if TYPE_CHECKING:
     from taujp.evaluate.calibration import Calibration
+    from taujp.searching.result import Search
     from taujp.tangent.metric import TauJpMatrix
 
 SCHEMA = "taujp.result/1"  # the number rises when a file of before can no longer be read
 
 Result: TypeAlias = (
     "Single | Addition | Negation | Analogy | Subsets | Disentanglement | Interference | Unseen "
-    "| Ensemble | Calibration | TauJpMatrix"
+    "| Ensemble | Calibration | TauJpMatrix | Search"
 )
 RESULTS: tuple[type, ...] = (
     Single,

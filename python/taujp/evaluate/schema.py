@@ -21,9 +21,10 @@ ADVICE = "evaluate again, or take out what was written into the file by hand"
 def kinds() -> Mapping[str, type]:
     """Every kind of result and its class: "addition": Addition, ..."""
     from taujp.evaluate.calibration import Calibration
+    from taujp.searching.result import Search
     from taujp.tangent.metric import TauJpMatrix
 
-    return {_kind(one): one for one in (*RESULTS, Calibration, TauJpMatrix)}
+    return {_kind(one): one for one in (*RESULTS, Calibration, TauJpMatrix, Search)}
 
 
 def kind_of(result: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,11 +11,18 @@ import taujp_ext
 from taujp.checkpoint import CheckpointError, open_checkpoint, tensor_of
 
 from .combine import sources_of
+from .edit_groups import dots_with, group_of_each
 from .errors import MergeError
 from .task_vector import TaskVector, agreed_names, same_checkpoint
 
 
-def edit(model: torch.nn.Module, base: Any, task_vectors: Sequence[TaskVector]) -> Editor:
+def edit(
+    model: torch.nn.Module,
+    base: Any,
+    task_vectors: Sequence[TaskVector],
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Editor:
     """Sweep or learn coefficients on a live model without reloading anything.
 
     `e = taujp.edit(model, base, [a, b])` holds theta0 and the checkpoints under the task vectors on
@@ -23,17 +30,27 @@ def edit(model: torch.nn.Module, base: Any, task_vectors: Sequence[TaskVector]) 
     `e.call(coefs, *inputs)` runs the model there and is differentiable in `coefs`; `e.restore()`
     puts back what was there before.
 
+    groups: {group: parameters' names}, for coefficients by layer: they are then [groups, vectors],
+    in the mapping's order. Each parameter of the vectors is in one group.
+
     Raises: CheckpointError where the vectors' names or shapes are not the model's; MergeError for
-    coefficients of the wrong number.
+    coefficients of the wrong number, and for groups that miss or share a parameter.
     """
-    return Editor(model, base, task_vectors)
+    return Editor(model, base, task_vectors, groups)
 
 
 class Editor:
-    """Made by `taujp.edit`. Parameters that no vector changes stay as they are."""
+    """Made by `taujp.edit`. Parameters that no vector changes stay as they are.
+
+    names: the parameters that are edited. shape: that of the coefficients.
+    """
 
     def __init__(
-        self, model: torch.nn.Module, base: Any, task_vectors: Sequence[TaskVector]
+        self,
+        model: torch.nn.Module,
+        base: Any,
+        task_vectors: Sequence[TaskVector],
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         taujp_ext.load()
         if not task_vectors:
@@ -44,6 +61,8 @@ class Editor:
         self._deltas = any(term.delta for vector in task_vectors for term in vector.terms)
         theta0 = open_checkpoint(base, label="base")
         self.names = agreed_names([theta0, *checkpoints]) if checkpoints else ()
+        self._group = group_of_each(self.names, groups or {"all": self.names})
+        self.shape = (len(task_vectors),) if groups is None else (len(groups), len(task_vectors))
         self._live = _live_tensors(model, self.names, theta0)
         self._parameters = dict(model.named_parameters(remove_duplicate=False)).keys()
         device = next(iter(self._live.values())).device if self._live else torch.device("cpu")
@@ -61,7 +80,7 @@ class Editor:
 
     def __call__(self, coefs: Any) -> None:
         """Write theta0 + sum_i coefs[i] * task_vectors[i] into the live parameters."""
-        row = self._coefs(coefs)
+        table = self._table(coefs)
         if not self.names:
             return
         live = [tensor.detach() for tensor in self._live.values()]
@@ -69,14 +88,14 @@ class Editor:
             tensor if tensor.is_contiguous() else torch.empty_like(tensor).contiguous()
             for tensor in live
         ]
-        self._launch(row, results)
+        self._launch(table, results)
         for tensor, result in zip(live, results, strict=True):
             if result is not tensor:
                 tensor.copy_(result)
         torch.autograd.graph.increment_version(list(self._live.values()))
 
     def call(self, coefs: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """The edited model's output; gradients flow into `coefs` [number of task vectors].
+        """The edited model's output; gradients flow into `coefs` [vectors] or [groups, vectors].
 
         The gradient of c_i is the dot product of the parameters' gradient with tau_i: one pass.
         """
@@ -91,25 +110,28 @@ class Editor:
             for tensor, before in zip(self._live.values(), self._before, strict=True):
                 tensor.copy_(before)
 
-    def _coefs(self, coefs: Any) -> torch.Tensor:
-        row = torch.as_tensor(coefs, dtype=torch.float64).detach().cpu().reshape(-1)
-        if row.numel() != len(self._rows):
-            raise MergeError(f"edit: {row.numel()} coefficients for {len(self._rows)} task vectors")
-        if not bool(torch.isfinite(row).all()):
-            raise MergeError(f"edit: coefficients are {row.tolist()}; expected finite numbers")
-        return row
+    def _table(self, coefs: Any) -> torch.Tensor:
+        """Coefficients as [groups, vectors], float64 on the CPU."""
+        table = torch.as_tensor(coefs, dtype=torch.float64).detach().cpu()
+        if table.shape != self.shape and (len(self.shape) > 1 or table.numel() != self.shape[0]):
+            came = f"{table.numel()} coefficients" if table.dim() < 2 else f"{tuple(table.shape)}"
+            by = f" by {self.shape[0]} groups" if len(self.shape) > 1 else ""
+            raise MergeError(f"edit: {came} for {self.shape[-1]} task vectors{by}")
+        if not bool(torch.isfinite(table).all()):
+            raise MergeError(f"edit: coefficients are {table.tolist()}; expected finite numbers")
+        return table.reshape(-1, self.shape[-1])
 
-    def _launch(self, row: torch.Tensor, results: list[torch.Tensor]) -> None:
-        weights = (row @ self._rows).to(torch.float32)
+    def _launch(self, table: torch.Tensor, results: list[torch.Tensor]) -> None:
+        weights = (table @ self._rows).to(torch.float32)  # [groups, checkpoints]
         torch.ops.taujp.merge_(
             self._sources,
             self._bases,
             results,
-            weights.reshape(1, 1, -1),
-            torch.zeros(len(self.names), dtype=torch.int64),
+            weights.unsqueeze(1),
+            torch.tensor(self._group, dtype=torch.int64),
             torch.zeros(0, dtype=torch.int64),
             [1.0],
-            [1.0] * weights.numel(),
+            [1.0] * weights.shape[1],
             [],
             "linear",
             "none",
@@ -123,18 +145,15 @@ class Editor:
         )
 
     def gradient(self, grads: Sequence[torch.Tensor | None]) -> torch.Tensor:
-        """d loss / d coefs [vectors], float64, from d loss / d parameter for each of `names`."""
+        """d loss / d coefs, of their shape, float64, from d loss / d parameter for each name."""
         count = self._rows.shape[1]
-        flat: list[torch.Tensor] = []
-        for p, grad in enumerate(grads):
+        groups = self.shape[0] if len(self.shape) > 1 else 1
+        flat: list[list[torch.Tensor]] = [[] for _ in range(groups)]
+        for p, (group, grad) in enumerate(zip(self._group, grads, strict=True)):
             if grad is not None:
-                flat += [grad.contiguous(), *self._sources[p * count : (p + 1) * count]]
-        if not flat:
-            return torch.zeros(len(self._rows), dtype=torch.float64)
-        identity = torch.eye(count + 1).unsqueeze(0)
-        # Sums of products are exact enough in float64 that <g, theta> - <g, theta0> loses nothing.
-        dots = torch.ops.taujp.products(flat, [], identity, True, 1, torch.get_num_threads())
-        return self._rows @ dots[0, 1:].cpu()
+                sources = self._sources[p * count : (p + 1) * count]
+                flat[group] += [grad.contiguous(), *sources]
+        return torch.stack([self._rows @ dots_with(one, count) for one in flat]).reshape(self.shape)
 
 
 class _Edit(torch.autograd.Function):

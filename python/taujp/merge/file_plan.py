@@ -62,13 +62,20 @@ class FilePlan:
     digest: str
     kept: tuple[Any, ...]  # tensors in memory, which must outlive the job
     computed: tuple[tuple[str, Entry], ...]
+    device: str = "cpu"  # where formulas in torch run
 
     def merge_of(self, number: int) -> Merge:
         """The merge that a work belongs to."""
         return self.assembly.merges[self.works[number].merge]
 
 
-def plan_files(assembly: Assembly, layout: OutputLayout, *, threads: int | None = None) -> FilePlan:
+def plan_files(
+    assembly: Assembly,
+    layout: OutputLayout,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> FilePlan:
     """Plan a merge whose output has this layout; reads nothing but headers."""
     reader, storages = Sources(), assembly.by_storage()
     works = [*_merged(assembly, layout, reader, storages)]
@@ -84,6 +91,7 @@ def plan_files(assembly: Assembly, layout: OutputLayout, *, threads: int | None 
         digest=_digest(assembly, works, reader, layout),
         kept=tuple(reader.kept),
         computed=tuple(reader.computed),
+        device=device,
     )
 
 

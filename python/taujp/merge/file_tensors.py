@@ -71,23 +71,27 @@ class OpenInputs:
 
 @dataclass(frozen=True)
 class PlannedInputs:
-    """`Inputs` of one planned tensor; `made` keeps what was worked out for it."""
+    """`Inputs` of one planned tensor on the plan's device; `made` keeps what was worked out."""
 
     opened: OpenInputs
     work: Work
+    device: str = "cpu"
     made: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __call__(self, position: int, first: int, count: int) -> torch.Tensor:
+        return self._held(position, first, count).to(self.device)
+
+    def whole(self) -> list[torch.Tensor]:
+        """All of every source, flat, on the CPU."""
+        return [self._held(i, 0, self.work.size) for i in range(len(self.work.sources))]
+
+    def _held(self, position: int, first: int, count: int) -> torch.Tensor:
         place = self.work.sources[position]
         if place[0] != COMPUTED:
             return self.opened.read(place, first, count)
         if position not in self.made:
             self.made[position] = self.opened.made(place)
         return self.made[position][first : first + count]
-
-    def whole(self) -> list[torch.Tensor]:
-        """All of every source, flat."""
-        return [self(i, 0, self.work.size) for i in range(len(self.work.sources))]
 
 
 def _as_bytes(kept: tuple[object, ...]) -> list[torch.Tensor]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +29,13 @@ class Formula:
 
     pointwise: each element of a result depends on the same element of the inputs alone, so that
     large parameters may come in pieces, 1-D. blends: all results are Blends.
+    told: what an output says in the place of options that hold statistics; in_memory: whether some
+    of them are, so that a later run cannot know them again.
     """
 
     merged: Callable[[Parameter], Iterator[torch.Tensor | Blend]]
     pointwise: bool = False
     blends: bool = False
+    decomposes: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
+    in_memory: bool = False

@@ -45,7 +45,8 @@ def merge_many(
         nonfinite: "error" (default) says where an input holds NaN or Inf; "allow" merges it;
         deltas: true where `ckpts` are task vectors (TaskVector.save), not models;
         metadata: strings to write into the files' headers;
-        with `out`: overwrite, progress, threads, donor, sha256.
+        with `out`: overwrite, progress, threads, donor, sha256, shard_size (bytes), ranks (of a
+          torchrun job), device (of formulas in torch).
 
     Returns: a state dict {name: tensor} of the donor's names, order and shapes, or a list of K;
       with `out` the path, or a list of K.

@@ -74,6 +74,13 @@ class Parameter:
         vector = self._read(checkpoint + self._bases).reshape(self.shape)
         return vector.sub_(self.base) if self._bases and not self.merge.deltas else vector
 
+    def weighted_sum(self, row: Row) -> torch.Tensor:
+        """sum_i c_i of the vectors in fp32, [shape]; one of them is in memory at a time."""
+        total = self.vector(0).mul_(row[0])
+        for i in self.checkpoints[1:]:
+            total.add_(self.vector(i), alpha=row[i])
+        return total
+
     @cached_property
     def products(self) -> torch.Tensor:
         """All dot products of the vectors, [N, N] float64 on the CPU; nothing is kept of them."""

@@ -9,6 +9,7 @@ from typing import Any
 from taujp.checkpoint import Checkpoint, check_agreement, check_integer_buffers, open_checkpoint
 from taujp.checkpoint.dtypes import FLOATING, from_torch_name
 
+from .adapters import as_task_vectors, names_to_merge, open_input
 from .coefficients import Coefficients, Row, parse_coefficients, parse_lambda
 from .errors import MergeError
 from .formula import Formula
@@ -74,15 +75,20 @@ def prepare(
     **options: Any,
 ) -> Merge:
     """Open and check the checkpoints, their agreement, the coefficients and the options."""
-    checkpoints = _opened(ckpts, rename)
-    theta0 = (
-        None if base is None else open_checkpoint(base, label=_label("base", base), rename=rename)
-    )
+    unnamed = None if base is None else open_checkpoint(base, label=_label("base", base))
+    theta0 = unnamed and open_checkpoint(unnamed, rename=rename)
+    checkpoints = _opened(ckpts, unnamed, rename)
     chosen = find_method(method, has_base=theta0 is not None)
     built = chosen.built(len(checkpoints), options)
     coefficients, lambdas = parse_lambda(lambda_, parse_coefficients(coefs, len(checkpoints)))
     _check_meaning(chosen, coefficients, lambdas, has_base=theta0 is not None)
     names = _agreed_names(theta0, checkpoints, prefix, missing)
+    exact = rounding == "exact"
+    vectors = as_task_vectors(theta0, checkpoints, deltas=deltas) if theta0 and exact else None
+    if theta0 and vectors:
+        names = names_to_merge(names, theta0, checkpoints, built, _dtype_name(dtype))
+        checkpoints, deltas = vectors, True
+    told = built.told if isinstance(built, Formula) else {}
     merge = Merge(
         method=chosen.name,
         recipe=built if isinstance(built, Recipe) else Recipe(),
@@ -97,20 +103,22 @@ def prepare(
         allow_nonfinite=_known("nonfinite", nonfinite, ("error", "allow")) == "allow",
         deltas=deltas,
         metadata=dict(metadata or {}),
-        options={**options, "lambda_": list(lambdas), "rounding": rounding},
+        options={**options, **told, "lambda_": list(lambdas), "rounding": rounding},
     )
     _check_stepwise(merge)
     merge.groups  # noqa: B018  (raises where a pattern is missing)
     return merge
 
 
-def _opened(ckpts: Iterable[Any], rename: Mapping[str, str] | None) -> tuple[Checkpoint, ...]:
+def _opened(
+    ckpts: Iterable[Any], base: Checkpoint | None, rename: Mapping[str, str] | None
+) -> tuple[Checkpoint, ...]:
     if isinstance(ckpts, str | Mapping) or not isinstance(ckpts, Iterable):
         raise MergeError(
             f"ckpts is one {type(ckpts).__name__}; expected a list of checkpoints: [{ckpts!r:.60}]"
         )
     opened = tuple(
-        open_checkpoint(source, label=_label(f"checkpoint {i}", source), rename=rename)
+        open_input(source, base, _label(f"checkpoint {i}", source), rename)
         for i, source in enumerate(ckpts)
     )
     if not opened:

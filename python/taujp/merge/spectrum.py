@@ -1,8 +1,8 @@
-"""Singular values and vectors, by the eigenvectors of the smaller Gram matrix in float64.
+"""Singular values and vectors, by the eigenvectors of the smaller Gram matrix.
 
-Against torch.linalg.svd in fp32, on one core and singular values over four decades: as fast for
-768 x 768, 2 to 6 times faster for 768 x 2304 and 768 x 3072; the polar factor is right to 2e-10,
-where the SVD's is to 3e-5 up to 3e-4.
+In float64 that is right to 1e-12, where an SVD in fp32 is to 1e-5; the strongest directions alone
+come from eigenvectors in fp32, corrected in float64. benchmarks/matrix_methods.py has times and
+errors.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from typing import NamedTuple
 import torch
 
 WEAKEST = 1e-6  # of the strongest; what is weaker is rounding, and counts as no direction
+_BLOCK = 256  # rows of a Gram matrix's blocks: those above the diagonal need no product
+_GUARDS = 16  # more directions than are wanted: neighbours at the cut are told apart among them
+_SMALL = 256  # rows below which fp32 saves no time
+_FIRST_ORDER = 1e-2  # how far vectors may turn for one correction to do: its square remains
 
 
 class Spectrum(NamedTuple):
@@ -22,20 +26,66 @@ class Spectrum(NamedTuple):
     right: torch.Tensor  # [r, n]
 
 
+def gram(rows: torch.Tensor) -> torch.Tensor:
+    """A A^T of a matrix [m, n], at about half the work."""
+    count = rows.shape[0]
+    found = rows.new_empty(count, count)
+    for first in range(0, count, _BLOCK):
+        last = min(first + _BLOCK, count)
+        found[first:last, :last] = rows[first:last] @ rows[:last].mT
+        found[:first, first:last] = found[first:last, :first].mT
+    return found
+
+
 def spectrum(matrix: torch.Tensor) -> Spectrum:
     """The decomposition of a matrix [m, n], without directions of no strength."""
     if matrix.shape[0] > matrix.shape[1]:
-        left, values, right = spectrum(matrix.mT)
-        return Spectrum(right.mT, values, left.mT)
+        return _turned(spectrum(matrix.mT))
     wide = matrix.double()
-    squares, vectors = torch.linalg.eigh(wide @ wide.mT)
-    values = squares.flip(0).clamp_(min=0).sqrt_()
+    squares, vectors = torch.linalg.eigh(gram(wide))
+    return _along(wide, squares.flip(0), vectors.flip(1))
+
+
+def strongest(matrix: torch.Tensor, count: int) -> Spectrum:
+    """The `count` strongest directions of a matrix [m, n], or as many as it has."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return _turned(strongest(matrix.mT, count))
+    found = None
+    if matrix.shape[0] > max(_SMALL, 3 * count):
+        found = _corrected(matrix, count)
+    left, values, right = found or spectrum(matrix)
+    return Spectrum(left[:, :count], values[:count], right[:count])
+
+
+def _corrected(matrix: torch.Tensor, count: int) -> Spectrum | None:
+    """By eigenvectors x in fp32: a wanted one turns towards each of the rest, y, by
+    y^T (G x - mu x) / (mu - nu), with mu = x^T G x and nu of y. None where one turns far.
+    """
+    wide = matrix.double()
+    squares, vectors = torch.linalg.eigh(gram(matrix.float()))
+    squares, vectors = squares.flip(0).double(), vectors.flip(1).double()
+    some = count + _GUARDS
+    wanted, rest = vectors[:, :some], vectors[:, some:]
+    image = wide @ (wide.mT @ wanted)
+    own = (wanted * image).sum(0)
+    turns = (rest.mT @ (image - wanted * own)) / (own - squares[some:, None])
+    if not bool((turns[:, :count].abs() <= _FIRST_ORDER).all()):  # NaN is not
+        return None
+    wanted = wanted + rest @ turns.clamp_(-_FIRST_ORDER, _FIRST_ORDER)
+    basis, _ = torch.linalg.qr(wanted)
+    inside = basis.mT @ wide
+    squares, vectors = torch.linalg.eigh(gram(inside))
+    left, values, right = _along(inside, squares.flip(0), vectors.flip(1))
+    return Spectrum(basis @ left, values, right)
+
+
+def _along(wide: torch.Tensor, squares: torch.Tensor, vectors: torch.Tensor) -> Spectrum:
+    """From the eigenvalues, descending, and eigenvectors of A A^T."""
+    values = squares.clamp(min=0).sqrt_()
     values = values[values > WEAKEST * values[:1]]
-    left = vectors.flip(1)[:, : len(values)]
+    left = vectors[:, : len(values)]
     return Spectrum(left, values, (left.mT @ wide) / values[:, None])
 
 
-def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """The nearest matrix whose singular values are all 1 (or 0 where there is no direction)."""
-    left, _, right = spectrum(matrix)
-    return left @ right
+def _turned(other: Spectrum) -> Spectrum:
+    return Spectrum(other.right.mT, other.values, other.left.mT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from .errors import MergeError
 from .file_plan import FilePlan
@@ -44,7 +45,7 @@ def torchrun_team() -> Team:
 
     if not distributed.is_initialized():
         distributed.init_process_group("gloo")
-    return Team(distributed.get_rank(), size, distributed.barrier)
+    return Team(distributed.get_rank(), size, lambda: cast(None, distributed.barrier()))
 
 
 def threads_each(team: Team) -> int:

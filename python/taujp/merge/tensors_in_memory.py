@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -12,6 +13,7 @@ from .launch import launch
 from .nonfinite import report_nonfinite
 from .parameter import NonfiniteInput
 from .prepare import Merge
+from .side_by_side import side_by_side
 from .tensor_work import work_out
 
 
@@ -37,17 +39,19 @@ def merge_tensors(
     Blends of all parameters are one launch at the end.
     """
     n, k = len(merge.checkpoints), len(merge.lambdas)
-    blended: dict[int, list[Row]] = {}
-    for p, name in enumerate(names):
+
+    def weights_of(p: int) -> list[Row] | None:
         inputs = [*bases[p : p + 1], *sources[p * n : (p + 1) * n]]
         held = _Held([tensor.view(-1) for tensor in inputs])
         try:
-            weights = work_out(merge, name, held, results[p * k : (p + 1) * k].__getitem__)
+            return work_out(merge, names[p], held, results[p * k : (p + 1) * k].__getitem__)
         except NonfiniteInput:
-            report_nonfinite(merge, [name])
+            report_nonfinite(merge, [names[p]])
             raise
-        if weights is not None:
-            blended[p] = weights
+
+    pieces = ((results[p * k].numel(), partial(weights_of, p)) for p in range(len(names)))
+    found = enumerate(side_by_side(pieces, _threads(merge, sources)))
+    blended = {p: weights for p, weights in found if weights is not None}
     faults = torch.zeros(len(names), dtype=torch.int8)
     if blended:
         chosen = list(blended)
@@ -61,3 +65,10 @@ def merge_tensors(
             [r for p in chosen for r in results[p * k : (p + 1) * k]],
         ).cpu()
     return faults
+
+
+def _threads(merge: Merge, sources: Sequence[torch.Tensor]) -> int:
+    """How many parameters may be worked out at once."""
+    assert merge.formula is not None
+    many = merge.formula.decomposes and all(source.device.type == "cpu" for source in sources)
+    return torch.get_num_threads() if many else 1

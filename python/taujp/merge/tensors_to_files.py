@@ -88,7 +88,7 @@ class _Writer:
     def do(self, numbers: Sequence[int]) -> None:
         batch = _Batch()
         for number in numbers:
-            inputs = PlannedInputs(self._inputs, self._plan.works[number])
+            inputs = PlannedInputs(self._inputs, self._plan.works[number], self._plan.device)
             if inputs.work.copy:
                 batch.results[number] = []
                 inputs.whole()

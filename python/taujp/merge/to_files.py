@@ -18,7 +18,16 @@ from .partial_output import PartialOutput, check_target
 from .prepare import Merge
 from .team import ALONE, Team, threads_each, torchrun_team
 
-FILE_OPTIONS = ("overwrite", "progress", "threads", "donor", "sha256", "shard_size", "ranks")
+FILE_OPTIONS = (
+    "overwrite",
+    "progress",
+    "threads",
+    "donor",
+    "sha256",
+    "shard_size",
+    "ranks",
+    "device",
+)
 
 
 def split_file_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -43,6 +52,7 @@ def assemble_to_files(
     sha256: bool = False,
     shard_size: int | None = None,
     ranks: bool = False,
+    device: str = "cpu",
 ) -> list[str]:
     """Merge into files: one path for each of the K results.
 
@@ -56,6 +66,8 @@ def assemble_to_files(
       sha256: record the SHA-256 of every input file as well; reads them a second time.
       shard_size: bytes that a file of a folder may hold; default: files as the donor has them.
       ranks: all ranks of a torchrun job make this call, and each writes some of the output's files.
+      device: where the formulas of methods in torch run, "cuda" or "cuda:1", a tensor of all
+        checkpoints at a time; what the kernels do from files they do on the CPU.
 
     The output grows in `.NAME.taujp-partial` beside it. After an error, Ctrl-C or a kill that is
     all there is; the same call goes on from it. Raises CheckpointError, MergeError, OSError.
@@ -64,7 +76,9 @@ def assemble_to_files(
     _check_shard_size(shard_size, target)
     team = torchrun_team() if ranks else ALONE
     layout = lay_out(assembly, target, donor=donor, sha256=sha256, shard_size=shard_size)
-    plan = plan_files(assembly, layout, threads=threads or threads_each(team))
+    plan = plan_files(
+        assembly, layout, threads=threads or threads_each(team), device=_there(device)
+    )
     allow_open_files(len(plan.inputs) + len(plan.outputs))
     _check_files_only(plan, team)
     check_target(
@@ -89,6 +103,23 @@ def _check_files_only(plan: FilePlan, team: Team) -> None:
             f"merge: {len(plan.kept)} inputs are tensors in memory, which {team.size} ranks cannot "
             f"know to be the same; save them to files first"
         )
+
+
+def _there(device: str) -> str:
+    """The device, or a MergeError where this machine lacks it."""
+    if device == "cpu":
+        return device
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise MergeError(
+            f"device is {device!r}, which cannot be used here ({reason}); expected 'cpu', or "
+            f"'cuda' where torch finds a GPU"
+        ) from None
+    return device
 
 
 def _check_shard_size(shard_size: int | None, target: Path) -> None:

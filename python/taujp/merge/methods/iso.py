@@ -27,16 +27,13 @@ def iso_c(n: int) -> Formula:
     """
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
-        from ..spectrum import spectrum
-
         if len(parameter.shape) != 2:
             yield from means(parameter)
             return
         for row in parameter.rows:
-            left, values, right = spectrum(weighted_sum(parameter, row))
-            yield (left @ right) * (values.sum() / min(parameter.shape))
+            yield _flat(parameter.weighted_sum(row))
 
-    return Formula(merged)
+    return Formula(merged, decomposes=True)
 
 
 @tensor_method("iso_cts", cost=DECOMPOSED)
@@ -58,31 +55,33 @@ def iso_cts(n: int, *, common: float = 0.8) -> Formula:
         for row in parameter.rows:
             yield _common_and_own(parameter, row, share)
 
-    return Formula(merged)
+    return Formula(merged, decomposes=True)
 
 
-def weighted_sum(parameter: Parameter, row: tuple[float, ...]) -> Tensor:
-    """sum_i c_i tau_i in float64."""
-    terms = (tau.double() * c for tau, c in zip(parameter.vectors, row, strict=True))
-    return sum(terms, parameter.vectors[0].new_zeros(()).double())
+def _flat(total: Tensor) -> Tensor:
+    """The matrix with every singular value their mean."""
+    from ..orthogonal import inverse_root, product
+
+    if total.shape[0] > total.shape[1]:
+        return _flat(total.mT).mT
+    root, values = inverse_root(total)
+    return product(root * values.mean(), total, values) if total.numel() else total
 
 
 def _common_and_own(parameter: Parameter, row: tuple[float, ...], share: float) -> Tensor:
     import torch
 
-    from ..spectrum import orthogonal, spectrum
+    from ..orthogonal import orthogonal
+    from ..spectrum import strongest
 
     rank, n = min(parameter.shape), len(row)
     own = max(round((rank - int(rank * share)) / n), 0)
     own = min(own, rank // n)
-    left, values, right = (part for part in spectrum(weighted_sum(parameter, row)))
-    room = rank - own * n
-    left, values, right = left[:, :room], values[:room], right[:room]
-    parts = [(left, values, right)]
-    for tau, c in zip(parameter.vectors, row, strict=True):
-        term = tau.double() * c
-        u, s, v = spectrum(term - left @ (left.mT @ term))
-        parts.append((u[:, :own], s[:own], v[:own]))
-    together = orthogonal(torch.cat([u for u, _, _ in parts], 1))
-    strength = torch.cat([s for _, s, _ in parts]).sum() / rank
-    return (together @ orthogonal(torch.cat([v for _, _, v in parts]))) * strength
+    common = strongest(parameter.weighted_sum(row), rank - own * n)
+    parts = [common]
+    for i, c in enumerate(row):
+        term = parameter.vector(i).double() * c
+        parts.append(strongest(term - common.left @ (common.left.mT @ term), own))
+    together = orthogonal(torch.cat([part.left for part in parts], 1))
+    strength = torch.cat([part.values for part in parts]).sum() / max(rank, 1)
+    return (together @ orthogonal(torch.cat([part.right for part in parts]))) * strength

@@ -33,7 +33,7 @@ def lines(n: int, *, alpha: float | None = None, beta: float = 0.5) -> Formula:
 
     def merged(parameter: Parameter) -> Iterator[Blend]:
         if not towers:
-            towers.update(blocks_by_tower(parameter.merge.names))
+            towers.update(blocks_by_tower(parameter.merge.donor.entries))
         if not towers:
             raise MergeError(
                 "no parameter has a numbered block in its name, as blocks.3.weight; lines scales "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..formula import Blend, Formula
 from ..method import tensor_method
 from ..recipe import one_number
-from .iso import weighted_sum
 from .tsv_m import DECOMPOSED
 
 if TYPE_CHECKING:
@@ -34,17 +33,17 @@ def svc(n: int, *, alpha: float = 0.1) -> Formula:
         for row in parameter.rows:
             yield _calibrated(parameter, row, least) if len(parameter.shape) == 2 else Blend(row)
 
-    return Formula(merged)
+    return Formula(merged, decomposes=True)
 
 
 def _calibrated(parameter: Parameter, row: tuple[float, ...], least: float) -> Tensor:
     from ..spectrum import spectrum
 
-    left, values, right = spectrum(weighted_sum(parameter, row))
-    response = right * values[:, None]
+    left, values, right = spectrum(parameter.weighted_sum(row))
+    response, side = right * values[:, None], left.mT.float()
     total = values.new_zeros(values.shape)
-    for tau in parameter.vectors:
-        own = left.mT @ tau.double()
+    for i in parameter.checkpoints:
+        own = (side @ parameter.vector(i)).double()
         size = own.square().sum(1)
         along = (response * own).sum(1) / size.where(size > 0, 1.0)
         total += along.where(size > 0, 0.0).clamp(min=least)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..parameter import Parameter
+    from ..spectrum import Spectrum
 
 DECOMPOSED = "a matrix of every checkpoint in memory and its decompositions"
 
@@ -29,14 +30,17 @@ def tsv_m(n: int) -> Formula:
     """
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
+        from ..spectrum import strongest
+
         if len(parameter.shape) != 2 or min(parameter.shape) < n:
             yield from means(parameter)
             return
-        kept = [_strongest(tau, min(parameter.shape) // n) for tau in parameter.vectors]
+        count = min(parameter.shape) // n
+        kept = [strongest(parameter.vector(i), count) for i in parameter.checkpoints]
         for row in parameter.rows:
             yield _together(kept, row)
 
-    return Formula(merged)
+    return Formula(merged, decomposes=True)
 
 
 def means(parameter: Parameter) -> Iterator[Blend]:
@@ -45,21 +49,18 @@ def means(parameter: Parameter) -> Iterator[Blend]:
         yield Blend(tuple(c / len(row) for c in row))
 
 
-def _strongest(tau: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    from ..spectrum import spectrum
-
-    left, values, right = spectrum(tau)
-    return left[:, :count], values[:count], right[:count]
-
-
-def _together(kept: list[tuple[Tensor, Tensor, Tensor]], row: tuple[float, ...]) -> Tensor:
+def _together(kept: list[Spectrum], row: tuple[float, ...]) -> Tensor:
+    """U' diag(c S) V', with U' = U (U^T U)^(-1/2) and V' = (V V^T)^(-1/2) V."""
     import torch
 
-    from ..spectrum import orthogonal
+    from ..orthogonal import inverse_root, product
 
-    used = [(*triple, c) for triple, c in zip(kept, row, strict=True) if c != 0]
+    used = [(triple, c) for triple, c in zip(kept, row, strict=True) if c != 0]
     if not used:
-        return kept[0][0] @ kept[0][2] * 0.0
-    left, right = torch.cat([u for u, *_ in used], 1), torch.cat([v for _, _, v, _ in used])
-    values = torch.cat([s * c for _, s, _, c in used])
-    return (orthogonal(left) * values) @ orthogonal(right)
+        return kept[0].left @ kept[0].right * 0.0
+    left = torch.cat([triple.left for triple, _ in used], 1)
+    right = torch.cat([triple.right for triple, _ in used])
+    strength = torch.cat([triple.values * c for triple, c in used])
+    over, above = inverse_root(left.mT)
+    under, below = inverse_root(right)
+    return product(left @ ((over * strength) @ under), right, above, below)

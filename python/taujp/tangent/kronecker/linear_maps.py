@@ -45,6 +45,7 @@ class LinearMaps(TorchFunctionMode):
 
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         super().__init__()
+        self.maps: Mapping[Callable[..., Any], Callable[..., LinearMap | None]] = MAPS
         self._names = {id(value): name for name, value in parameters.items()}
         self._versions: list[tuple[Use, int]] = []
         self.elsewhere: set[str] = set()
@@ -77,7 +78,7 @@ class LinearMaps(TorchFunctionMode):
         used = {self._names[id(leaf)] for leaf in leaves if id(leaf) in self._names}
         if not used or getattr(func, "__name__", "") == "__get__":  # a shape, a dtype
             return out
-        found = MAPS[func](*args, **kwargs) if func in MAPS else None
+        found = self.maps[func](*args, **kwargs) if func in self.maps else None
         if found is None or not self._keep(found, out, used):
             self.elsewhere.update(used)
             return out
@@ -89,8 +90,12 @@ class LinearMaps(TorchFunctionMode):
         if {self._names.get(key) for key in own} != used:
             return False  # a part of a parameter, or one from elsewhere
         use = Use(self._names[id(weight)], self._names.get(id(bias)), x.detach(), y, rows)
-        self._versions.append((use, x._version))
+        self.add(use)
         return True
+
+    def add(self, use: Use) -> None:
+        """Takes one use of a map, right after it; another watcher may keep something else of it."""
+        self._versions.append((use, use.x._version))
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> LinearMap:

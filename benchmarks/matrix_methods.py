@@ -1,0 +1,134 @@
+"""tsv_m, iso_c and their like on the shapes of ViT-B-32, beside fusion-bench's and against float64.
+
+python benchmarks/matrix_methods.py --peer-python /path/to/python/with/fusion-bench
+
+Base and 8 fine-tunes in memory, fp32; each method from models to merged model, in turns with the
+peer, which has a process of its own and as many threads. Without a peer: our times and errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from matrix_peer import METHODS, Peer
+from measure import once
+from record import Record
+from safetensors.torch import load_file, save_file
+
+import taujp
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from reference_merge import merged as twin  # noqa: E402
+
+TASKS = 8
+BLOCK = {
+    "attn.in_proj_weight": (2304, 768),
+    "attn.out_proj.weight": (768, 768),
+    "mlp.c_fc.weight": (3072, 768),
+    "mlp.c_proj.weight": (768, 3072),
+    "ln_1.weight": (768,),
+    "mlp.c_fc.bias": (3072,),
+}
+ENDS = {"conv1.weight": (768, 3, 32, 32), "positional_embedding": (50, 768), "proj": (768, 512)}
+CHECKED = ("resblocks.0.attn.out_proj.weight", "proj")
+OURS = ("tsv_m", "iso_c", "iso_cts", "svc")
+AHEAD, CLOSE = {"tsv_m": 2.0, "iso_c": 2.0}, 1e-4
+
+StateDict = dict[str, torch.Tensor]
+
+
+def main() -> None:
+    arguments = parsed()
+    torch.set_num_threads(arguments.threads)
+    states = models(arguments.blocks)
+    record = Record("matrix_methods")
+    record.raw.update(blocks=arguments.blocks, threads=arguments.threads, tasks=TASKS)
+    with tempfile.TemporaryDirectory() as folder:
+        peer = None
+        if arguments.peer_python:
+            for name, state in zip(["base", *map(str, range(TASKS))], states, strict=True):
+                save_file(state, Path(folder) / f"{name}.safetensors")
+            peer = Peer(arguments.peer_python, Path(folder), arguments.threads)
+        for method in arguments.methods:
+            known = peer if method in METHODS else None
+            measure(record, method, states, known, arguments.repeats)
+        if peer is not None:
+            peer.close()
+    record.finish()
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python", help="an interpreter that has fusion-bench 0.2.33")
+    parser.add_argument("--blocks", type=int, default=12, help="of the transformer; ViT-B has 12")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=OURS, choices=OURS)
+    return parser.parse_args()
+
+
+def measure(
+    record: Record, method: str, states: list[StateDict], peer: Peer | None, repeats: int
+) -> None:
+    """The answer first, then the times in turns."""
+    base, *tuned = states
+    ones = [1.0] * TASKS
+    merged = taujp.merge_many(tuned, ones, base, method=method)
+    checked = [{name: state[name] for name in CHECKED} for state in states]
+    found = twin(checked[1:], ones, checked[0], method=method)
+    exact = {name: decided.value for name, decided in found.items()}
+    error = distance(checked[0], merged, exact)
+    record.add(f"{method}: relative error against float64", error, "", CLOSE, at_least=False)
+    best = theirs = float("inf")
+    for _ in range(repeats):
+        best = min(best, once(lambda: taujp.merge_many(tuned, ones, base, method=method)))
+        theirs = min(theirs, peer.run(method)) if peer is not None else theirs
+    record.add(f"{method}: seconds", best, "s")
+    if peer is None:
+        print(f"{method}: no peer (it has no such method, or --peer-python is missing)")
+        return
+    answer = load_file(peer.answer(method))
+    far = distance(base, merged, answer)
+    record.add(f"{method}: relative difference from the peer", far, "", CLOSE, at_least=False)
+    record.add(f"{method}: fusion-bench's seconds", theirs, "s")
+    record.add(f"{method}: times as fast as fusion-bench", theirs / best, "x", AHEAD.get(method))
+
+
+def distance(base: StateDict, one: StateDict, other: StateDict) -> float:
+    """The largest, over parameters, of the task vectors' difference by their length."""
+    far = 0.0
+    for name, theta0 in base.items():
+        tau, against = (state[name].double() - theta0.double() for state in (one, other))
+        far = max(far, float((tau - against).norm() / against.norm()))
+    return far
+
+
+def models(blocks: int) -> list[StateDict]:
+    """A base and 8 fine-tunes: directions of falling strength, some shared, above a floor."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = {f"resblocks.{i}.{key}": shape for i in range(blocks) for key, shape in BLOCK.items()}
+    shapes.update(ENDS)
+
+    def like(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    base = {name: 0.03 * like(*shape) for name, shape in shapes.items()}
+    states = [base, *({} for _ in range(TASKS))]
+    for name, shape in shapes.items():
+        shared = like(shape[0], 16)
+        for state in states[1:]:
+            tau = 0.5 * like(*shape)
+            if len(shape) == 2:
+                falling = torch.arange(1, 129) ** -0.7
+                left = torch.cat([shared, like(shape[0], 112)], 1)
+                tau += (left * falling) @ like(128, shape[1])
+            state[name] = base[name] + 3e-4 * tau
+    return states
+
+
+if __name__ == "__main__":
+    main()

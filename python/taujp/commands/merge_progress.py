@@ -1,0 +1,49 @@
+"""What the commands that merge files print: the plan of a merge, and how far it has come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taujp.merge.dry_run import Estimate
+
+
+def plan_text(method: str, models: str, plan: Estimate) -> str:
+    """What a merge would take, a line each."""
+    rows = {
+        "method": method,
+        "models": models,
+        "tensors": f"{plan.merged_tensors} merged, {plan.tensors - plan.merged_tensors} copied",
+        "reads": size_text(plan.bytes_read),
+        "writes": size_text(plan.bytes_written),
+        "memory": f"{size_text(plan.memory_bytes)} for buffers",
+        "time": f"about {plan.seconds:.1f} s",
+    }
+    return "\n".join(f"{name:9} {value}" for name, value in rows.items())
+
+
+def size_text(count: int) -> str:
+    """1500000 -> '1.50 MB'."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
+
+
+class Bar:
+    """A progress bar with GB/s and the time that is left; silent where nobody watches."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        hidden = quiet or not sys.stderr.isatty()
+        self._bar = tqdm(unit="B", unit_scale=True, disable=hidden, desc="merge", leave=False)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _show(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

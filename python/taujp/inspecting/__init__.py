@@ -1,0 +1,6 @@
+"""What checkpoints changed, and how much of it is in each other's way: to look at before merging."""
+
+from taujp.inspecting.inspect import inspect
+from taujp.inspecting.result import Directions, Inspection, Part
+
+__all__ = ["Directions", "Inspection", "Part", "inspect"]

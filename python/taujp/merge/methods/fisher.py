@@ -1,0 +1,90 @@
+"""Fisher merging: each parameter from the models whose predictions depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MergeError
+from ..formula import Blend, Formula
+from ..gathered import Gathered, gathered, plain_average
+from ..method import tensor_method
+from ..recipe import one_number
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..parameter import Parameter
+    from ..prepare import Merge
+
+
+@tensor_method(
+    "fisher", base="optional", cost="one pass over checkpoints and their Fisher information"
+)
+def fisher(n: int, *, fishers: Any = None, floor: float = 0.0, normalize: bool = False) -> Formula:
+    """Average models by how much the predictions of each depend on every single parameter.
+
+    theta = sum_i c_i F_i theta_i / sum_i c_i F_i, elementwise, F_i the diagonal of model i's Fisher
+    information on its own task's data; with a base the same of task vectors, times lambda. The
+    plain average where all F_i are 0, and for what `fishers` lack (told in a warning).
+    fishers: N of `taujp.gather_fisher`: Statistics, files, or state dicts like the checkpoints.
+    `floor` is added to every F_i. The paper's formula has none; the authors' code and fusion-bench
+    have 1e-6, which large models' F_i hardly reach, so that they come close to the plain average.
+    `normalize` divides each F_i by its norm over all that is merged, as both offer.
+    Source: Matena and Raffel 2022, arXiv 2111.09832.
+    """
+    given = gathered("fishers", "fisher", fishers, n, lambda name, shape: shape)
+    least = one_number("floor", floor, 0.0, 1e6)
+    norms = [] if normalize else [1.0] * n
+
+    def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
+        covered = given.covers(parameter)
+        if not norms:
+            norms.extend(_norm(given, parameter.merge, i) for i in range(n))
+        for row in parameter.rows:
+            average = plain_average(row)
+            yield _weighted(parameter, given, average, norms, least) if covered else Blend(average)
+
+    return Formula(merged, pointwise=True, told=given.told, in_memory=given.in_memory)
+
+
+def _weighted(
+    parameter: Parameter,
+    given: Gathered,
+    average: tuple[float, ...],
+    norms: list[float],
+    floor: float,
+) -> Tensor:
+    """In float64: squares of gradients may lie below what fp32 has."""
+    above = below = mean = parameter.vectors[0].double() * 0.0
+    for i, (vector, c) in enumerate(zip(parameter.vectors, average, strict=True)):
+        weight = c * (_piece(parameter, given, i) / norms[i] + floor)
+        above, below = above + weight * vector, below + weight
+        mean = mean + c * vector.double()
+    return (above / below.where(below > 0, 1.0)).where(below > 0, mean)
+
+
+def _piece(parameter: Parameter, given: Gathered, checkpoint: int) -> Tensor:
+    """F of the parameter's elements, [shape] float64."""
+    flat = given.of(parameter, checkpoint).reshape(-1)
+    piece = flat[parameter.first : parameter.first + parameter.size].double()
+    piece = piece.to(parameter.vectors[checkpoint].device)
+    if not bool((piece >= 0).all()):  # NaN is neither
+        raise MergeError(
+            f"{given.sets[checkpoint].label} holds numbers below 0 or NaN; Fisher information has "
+            "none: gather it again"
+        )
+    return piece.reshape(parameter.shape)
+
+
+def _norm(given: Gathered, merge: Merge, checkpoint: int) -> float:
+    """||F_i|| over all that is merged; 1 where it is 0."""
+    from taujp.checkpoint import tensor_of
+
+    one = given.sets[checkpoint]
+    squares = (
+        float(tensor_of(one, name).double().square().sum())
+        for name in merge.names
+        if name in one.entries
+    )
+    return sum(squares) ** 0.5 or 1.0

@@ -1,0 +1,156 @@
+"""One configuration as an assembly that can begin: everything checked, no number read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taujp.checkpoint import Checkpoint, composed
+from taujp.merge.assembly import Assembly
+
+from .card import card_files
+from .chat_template import chat_template
+from .config import DTYPES, Configuration
+from .grouping import Grouping
+from .models import Model, check_architectures, open_models
+from .outline import Outline
+from .output_config import output_config
+from .output_folder import output_companions
+from .peer_method import find_peer_method, unused_parameters
+from .reference import ModelReference
+from .regions import Alignment, Planner
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .tokenizer_plan import TokenizerPlan
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is said beside the configuration, on the command line or as arguments.
+
+    seed: of random methods. rounding: "exact" or "stepwise". missing: "error" or "ignore".
+    nonfinite: "error" or "allow". cache: the folder of the Hugging Face hub's cache.
+    """
+
+    seed: int = 0
+    rounding: str = "exact"
+    missing: str = "error"
+    nonfinite: str = "error"
+    allow_crimes: bool = False
+    copy_tokenizer: bool = True
+    card: bool = True
+    cache: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """An assembly, mergekit's name of its method, and what its user should be told."""
+
+    assembly: Assembly
+    method: str
+    notes: tuple[str, ...]
+
+
+def build(config: Configuration, text: str, name: str, choices: Choices) -> Built:
+    """Open the models and plan the merge.
+
+    text: the configuration as YAML, for the output's folder; name: the output's, for its card.
+    Raises: MergeError, CheckpointError: all missing or reshaped tensors at once.
+    """
+    method = find_peer_method(config.method)
+    unused = unused_parameters(method, _all_settings(config))
+    models = open_models(config.models, choices.cache)
+    check_architectures(models.values(), allowed=choices.allow_crimes)
+    plan = _tokenizer(config, models)
+    align = None if plan is None else _alignment(plan, config, choices)
+    outline = Planner(config, method, models, align, choices.missing).outline()
+    grouping = Grouping(config, method, choices.seed, choices.rounding, choices.nonfinite)
+    merges = grouping.merges(outline)
+    notes = [*outline.notes, *(plan.notes if plan else ())]
+    if unused:
+        notes.append(f"{method.name} has no parameter {', '.join(unused)}: without effect")
+    if grouping.mixed:
+        notes.append(
+            f"{len(grouping.mixed)} tensors differ in dtype between the models and are written as "
+            f"float32 ({grouping.mixed[0]}, ...); set dtype or out_dtype to choose another"
+        )
+    companions = _companions(config, models, outline, plan, choices, mixed=bool(grouping.mixed))
+    if choices.card:
+        companions |= card_files(config, text, name)
+    assembly = Assembly(tuple(merges), _donor(outline), companions)
+    return Built(assembly, config.method, tuple(notes))
+
+
+def _all_settings(config: Configuration) -> Iterator[Settings]:
+    yield config.parameters
+    for module in config.modules.values():
+        yield module.parameters
+        for part in module.slices:
+            yield part.parameters
+            yield from (source.parameters for source in part.sources)
+
+
+def _donor(outline: Outline) -> Checkpoint:
+    """The output's tensors as they would be without a merge."""
+    parts = {
+        wanted.name: (region.checkpoints[region.first], wanted.sources[region.first])
+        for region in outline.regions
+        for wanted in region.tensors
+    }
+    return composed("the output", {**parts, **outline.copied}, ties=outline.ties)
+
+
+def _tokenizer(
+    config: Configuration, models: Mapping[ModelReference, Model]
+) -> TokenizerPlan | None:
+    if config.tokenizer is None:
+        return None
+    from .tokenizer_plan import plan_tokenizer
+
+    folders = {model.name: model.folder or "" for model in models.values()}
+    return plan_tokenizer(config.tokenizer, folders, str(config.models[0]))
+
+
+def _alignment(plan: TokenizerPlan, config: Configuration, choices: Choices) -> Alignment:
+    from .embeddings import aligned
+
+    stepwise = choices.rounding == "stepwise"
+    dtype = config.dtype if stepwise else None
+    return lambda checkpoints, base: aligned(
+        checkpoints, plan, base=base, rounding=choices.rounding, dtype=dtype
+    )
+
+
+def _companions(
+    config: Configuration,
+    models: Mapping[ModelReference, Model],
+    outline: Outline,
+    plan: TokenizerPlan | None,
+    choices: Choices,
+    *,
+    mixed: bool,
+) -> dict[str, str | bytes]:
+    """Config, tokenizer and the rest, from the base or else the first model."""
+    donor = models[config.models[0]]
+    if donor.folder is None or not donor.config:
+        return {}
+    chosen = config.written or ("F32" if mixed else None)
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    written = output_config(
+        donor.config,
+        dtype=None if chosen is None else names[chosen],
+        layers=outline.layers,
+        tokenizer=plan,
+        tied_head=False if outline.untied and donor.config.get("tie_word_embeddings") else None,
+    )
+    folders = [model.folder for model in models.values() if model.folder is not None]
+    return output_companions(
+        donor.folder,
+        written,
+        tokenizer=plan,
+        copy_tokenizer=choices.copy_tokenizer,
+        chat_template=chat_template(config.chat_template, folders),
+    )

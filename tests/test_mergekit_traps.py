@@ -1,0 +1,297 @@
+"""What users of mergekit meet, and must not with us (see test_mergekit_parity*.py for the rest).
+
+The donor that changed with the hash seed, tensors that were dropped in silence, missing ones found
+after minutes of work, NaN of fp16's rescale, planning that grew with the square of the tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from taujp.checkpoint import CheckpointError
+from taujp.merge.errors import MergeError
+
+from mergekit_configs import by_taujp, config_file
+from tiny_transformers import config_of, new_model, save, tiny, weights  # noqa: F401
+from tolerance import same_bits
+
+AVERAGE = """
+merge_method: linear
+models: [{model: c}, {model: a}, {model: b}, {model: base}]
+parameters: {weight: 0.25}
+"""
+VECTORS = """
+merge_method: task_arithmetic
+base_model: base
+models: [{model: a, parameters: {weight: 0.7}}, {model: b, parameters: {weight: 0.4}}]
+"""
+
+
+def copies(folders, place: Path) -> dict[str, Path]:
+    """The same models in folders of their own, to be changed."""
+    return {name: Path(shutil.copytree(path, place / name)) for name, path in folders.items()}
+
+
+def rewritten(folder: Path, change) -> None:
+    """Changes a model's tensors in its file."""
+    state = weights(folder)
+    change(state)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def command(
+    config: Path, out: Path, *flags: str, **environment: str
+) -> subprocess.CompletedProcess:
+    """`taujp mergekit config out` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "taujp", "mergekit", str(config), str(out), *flags],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refused(config: str, folders, place: Path, **options) -> str:
+    """What is said of a configuration that cannot be merged; nothing of an output remains."""
+    before = sorted(path.name for path in place.iterdir())
+    with pytest.raises((MergeError, CheckpointError)) as caught:
+        by_taujp(config, folders, place, **options)
+    left = sorted(path.name for path in place.iterdir() if path.name != "ours.yml")
+    assert left == [name for name in before if name != "ours.yml"]
+    return str(caught.value)
+
+
+def test_the_donor_does_not_change_with_the_hash_seed(tiny, tmp_path):  # noqa: F811
+    """Without a base it is the first model of the configuration: its config.json, its tokenizer."""
+    folders = copies(tiny("llama", torch.bfloat16), tmp_path)
+    for name, folder in folders.items():
+        (folder / "config.json").write_text(json.dumps({**config_of(folder), "marker": name}))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"marker": name}))
+        (folder / "tokenizer.json").write_text("{}")
+    config = config_file(AVERAGE, folders, tmp_path / "config.yml")
+    for seed in "0123":
+        out = tmp_path / f"out-{seed}"
+        ran = command(config, out, PYTHONHASHSEED=seed)
+        assert ran.returncode == 0, ran.stderr
+        assert config_of(out)["marker"] == "c"
+        assert json.loads((out / "tokenizer_config.json").read_text()) == {"marker": "c"}
+
+
+@pytest.mark.parametrize("config", [AVERAGE, VECTORS], ids=["models", "base"])
+def test_missing_tensors_are_listed_before_work_begins(tiny, tmp_path, config):  # noqa: F811
+    folders = copies(tiny("llama", torch.bfloat16), tmp_path)
+    gone = ["model.layers.3.mlp.up_proj.weight", "model.norm.weight"]
+    rewritten(folders["b"], lambda state: [state.pop(name) for name in gone])
+    rewritten(folders["a"], lambda state: state.pop("model.layers.2.mlp.gate_proj.weight"))
+    told = refused(config, folders, tmp_path)
+    for name in (*gone, "model.layers.2.mlp.gate_proj.weight"):
+        assert name in told
+
+
+def test_a_shape_that_differs_is_told_before_work_begins(tiny, tmp_path):  # noqa: F811
+    folders = copies(tiny("llama", torch.bfloat16), tmp_path)
+    name = "model.layers.1.mlp.up_proj.weight"
+    rewritten(folders["b"], lambda state: state.update({name: state[name][:-1].clone()}))
+    told = refused(AVERAGE, folders, tmp_path)
+    assert name in told
+    assert "47" in told
+
+
+def test_layers_that_no_model_has_are_told_before_work_begins(tiny, tmp_path):  # noqa: F811
+    config = """
+merge_method: passthrough
+slices:
+  - sources: [{model: a, layer_range: [0, 3]}]
+  - sources: [{model: b, layer_range: [2, 9]}]
+"""
+    told = refused(config, tiny("llama", torch.bfloat16), tmp_path)
+    assert "9" in told
+    assert "4" in told
+
+
+def test_tensors_that_no_architecture_lists_are_merged(tiny, tmp_path):  # noqa: F811
+    """mergekit's Llama has no such tensors: it writes a model without them and says nothing."""
+    folders = copies(tiny("llama", torch.float32), tmp_path)
+    extra = ["value_head.weight", "model.layers.2.self_attn.gate", "model.extra.bias"]
+    generator = torch.Generator().manual_seed(0)
+    for folder in folders.values():
+        news = {name: torch.randn(5, generator=generator) for name in extra}
+        rewritten(folder, lambda state, news=news: state.update(news))
+    merged = weights(by_taujp(VECTORS, folders, tmp_path))
+    base, a, b = (weights(folders[name]) for name in ("base", "a", "b"))
+    assert set(merged) == set(base)
+    for name in extra:
+        expected = base[name] + 0.7 * (a[name] - base[name]) + 0.4 * (b[name] - base[name])
+        torch.testing.assert_close(merged[name], expected)
+
+
+@pytest.mark.parametrize("where", ["base", "a"])
+def test_a_tensor_that_only_one_model_has_is_kept_or_told(tiny, tmp_path, where):  # noqa: F811
+    folders = copies(tiny("llama", torch.float32), tmp_path)
+    rewritten(folders[where], lambda state: state.update({"value_head.weight": torch.ones(5)}))
+    try:
+        merged = weights(by_taujp(VECTORS, folders, tmp_path))
+    except ValueError as error:
+        assert "value_head.weight" in str(error)
+    else:
+        torch.testing.assert_close(merged["value_head.weight"], torch.ones(5))
+
+
+def test_integer_buffers_survive(tiny, tmp_path):  # noqa: F811
+    folders = copies(tiny("llama", torch.bfloat16), tmp_path)
+    buffer = {"model.position_ids": torch.arange(9)}
+    for folder in folders.values():
+        rewritten(folder, lambda state: state.update(buffer))
+    merged = weights(by_taujp(VECTORS, folders, tmp_path))
+    assert torch.equal(merged["model.position_ids"], torch.arange(9))
+
+
+def test_masked_models_lose_nothing(tiny, tmp_path):  # noqa: F811
+    """mergekit wants a pooler of a BertForMaskedLM, which has none, and fails."""
+    folders = tiny("bert-mlm", torch.bfloat16)
+    merged = weights(by_taujp(VECTORS, folders, tmp_path))
+    assert set(merged) == set(weights(folders["base"]))
+
+
+@pytest.mark.parametrize("method", ["ties", "breadcrumbs", "dare_ties", "della"])
+@pytest.mark.parametrize("rounding", ["exact", "stepwise"])
+def test_rescaling_in_fp16_stays_finite(tmp_path, method, rounding):
+    """The sum of magnitudes of this task vector is 130,000; fp16 ends at 65,504."""
+    if method == "della" and rounding == "stepwise":
+        pytest.skip("della runs in fp32 within")
+    folders = {name: tmp_path / name for name in ("base", "a")}
+    generator = torch.Generator().manual_seed(0)
+    for folder in folders.values():
+        state = {"w": torch.randn(400, 400, generator=generator).half()}
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        save_file(state, folder / "model.safetensors")
+    config = f"""
+merge_method: {method}
+base_model: base
+models: [{{model: a, parameters: {{weight: 1.0, density: 0.5}}}}]
+parameters: {{rescale: true, normalize: false}}
+"""
+    merged = weights(by_taujp(config, folders, tmp_path, rounding=rounding))["w"]
+    base, tuned = (weights(folders[name])["w"].double() for name in ("base", "a"))
+    assert torch.isfinite(merged).all()
+    moved = (merged.double() - base).abs().sum()
+    assert abs(moved / (tuned - base).abs().sum() - 1) < 2e-3
+
+
+def test_gradients_give_what_is_outside_of_layers_their_first_value(tiny, tmp_path):  # noqa: F811
+    config = """
+merge_method: linear
+models:
+  - {model: a, parameters: {weight: [1, 0]}}
+  - {model: b, parameters: {weight: [0, 1]}}
+"""
+    folders = tiny("llama", torch.bfloat16)
+    merged = weights(by_taujp(config, folders, tmp_path))
+    a, b = weights(folders["a"]), weights(folders["b"])
+    for name in ("model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"):
+        assert same_bits(merged[name], a[name]), name
+    assert same_bits(
+        merged["model.layers.0.mlp.up_proj.weight"], a["model.layers.0.mlp.up_proj.weight"]
+    )
+    assert same_bits(
+        merged["model.layers.3.mlp.up_proj.weight"], b["model.layers.3.mlp.up_proj.weight"]
+    )
+
+
+def test_a_mixture_of_dtypes_is_told(tiny, tmp_path):  # noqa: F811
+    """bf16 and fp16 meet in fp32, of which mergekit says nothing and writes twice the bytes."""
+    halves = {"a": tiny("llama", torch.bfloat16)["a"], "b": tiny("llama", torch.float16)["b"]}
+    config = config_file(
+        "merge_method: linear\nmodels: [{model: a}, {model: b}]\nparameters: {weight: 0.5}\n",
+        halves,
+        tmp_path / "mixed.yml",
+    )
+    ran = command(config, tmp_path / "out")
+    told = ran.stdout + ran.stderr
+    assert "bfloat16" in told or "BF16" in told, told
+    assert "float16" in told or "F16" in told, told
+
+
+def test_a_layer_may_occur_twice(tiny, tmp_path):  # noqa: F811
+    """mergekit needs --clone-tensors for it; and its Qwen2 fails at config.json's layer_types."""
+    config = """
+merge_method: passthrough
+slices:
+  - sources: [{model: a, layer_range: [0, 3]}]
+  - sources: [{model: a, layer_range: [1, 4]}]
+"""
+    transformers = pytest.importorskip("transformers")
+    for family in ("llama", "qwen2", "qwen3"):
+        place = tmp_path / family
+        place.mkdir()
+        folders = tiny(family, torch.bfloat16)
+        out = by_taujp(config, folders, place)
+        merged, a = weights(out), weights(folders["a"])
+        for made, source in enumerate((0, 1, 2, 1, 2, 3)):
+            name = "model.layers.{}.mlp.up_proj.weight"
+            assert same_bits(merged[name.format(made)], a[name.format(source)])
+        assert config_of(out)["num_hidden_layers"] == 6
+        if family != "llama":
+            assert config_of(out)["layer_types"] == ["full_attention"] * 6
+        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+            out, output_loading_info=True
+        )
+        assert not loading["missing_keys"]
+        assert not loading["unexpected_keys"]
+        assert model.generate(torch.tensor([[3, 4]]), max_new_tokens=3, do_sample=False).shape == (
+            1,
+            5,
+        )
+
+
+def shallow(folder: Path, layers: int, seed: int) -> Path:
+    """A Llama of so many layers, each of nine tensors of four numbers."""
+    parts = [f"self_attn.{x}_proj" for x in "qkvo"] + [
+        f"mlp.{x}_proj" for x in ("gate", "up", "down")
+    ]
+    parts += ["input_layernorm", "post_attention_layernorm"]
+    names = [f"model.layers.{i}.{part}.weight" for i in range(layers) for part in parts]
+    names += ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"]
+    values = torch.randn(len(names), 4, generator=torch.Generator().manual_seed(seed))
+    folder.mkdir(parents=True)
+    state = {name: row.clone() for name, row in zip(names, values.bfloat16(), strict=True)}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    config = {"model_type": "llama", "num_hidden_layers": layers, "torch_dtype": "bfloat16"}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_planning_grows_with_the_tensors_and_not_their_square(tmp_path):
+    """4,008 and 16,023 tensors in each of three models: mergekit took 45 s and over 500 s."""
+    config = """
+merge_method: task_arithmetic
+base_model: base
+models:
+  - {model: a, parameters: {weight: [0.1, 0.9]}}
+  - {model: b, parameters: {weight: [{filter: mlp, value: 0.3}, {value: 0.4}]}}
+"""
+    taken = {}
+    for layers, tensors in ((445, 4_008), (1780, 16_023)):
+        place = tmp_path / str(tensors)
+        folders = {
+            name: shallow(place / name, layers, seed)
+            for seed, name in enumerate(("base", "a", "b"))
+        }
+        start = time.process_time()  # of this process alone: the machine may be busy
+        merged = by_taujp(config, folders, place)
+        taken[tensors] = time.process_time() - start
+        assert len(weights(merged)) == tensors
+    assert taken[16_023] < 60, taken
+    assert taken[16_023] < 8 * taken[4_008], taken  # four times the tensors
