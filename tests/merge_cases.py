@@ -65,9 +65,17 @@ CASES = {
     "iso_cts": Case(3, MIX, [{}, {"common": 0.5}], equals=False, matrix=True),
     "svc": Case(3, MIX, [{}, {"alpha": 0.8}], equals=False, matrix=True),
     "knots": Case(3, MIX, KNOTS, equals=False, matrix=True),
+    "pcb": Case(3, MIX, [{}, {"density": 0.4, "clip": 0.01}], equals=False),
+    "wudi": Case(3, MIX, [{"steps": 0}, {"steps": 4, "rate": 1e-3}], equals=False, matrix=True),
     "della_linear": Case(3, MIX, THIN, symmetric=False, equals=False),
 }
-TENSOR_METHODS = [name for name, method in taujp.methods().items() if method.tensors]
+# Those that need statistics of data, and those that give a model for each task, have tests of their
+# own: test_fisher.py, test_regmean.py, test_merge_masks.py.
+TENSOR_METHODS = [
+    name
+    for name, method in taujp.methods().items()
+    if method.tensors and not (method.statistics or method.per_task)
+]
 BASED = [name for name in TENSOR_METHODS if taujp.methods()[name].base != "none"]
 BASELESS = [name for name in TENSOR_METHODS if taujp.methods()[name].base != "needed"]
 WAYS = [(name, True) for name in BASED] + [(name, False) for name in BASELESS]

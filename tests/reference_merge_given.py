@@ -10,13 +10,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Given:
-    """One parameter, float64."""
+    """One parameter, float64; model: the vectors of all parameters, flat, for each checkpoint."""
 
     name: str
     vectors: list[Tensor]
     base: Tensor | None
     coefs: Sequence[float]
     names: tuple[str, ...]
+    model: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True)

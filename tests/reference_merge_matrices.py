@@ -78,3 +78,22 @@ def svc(given: Given, *, alpha: float = 0.1) -> Tensor:
         gamma = len(shares) / sum(max(alpha, share) for share in shares)
         result += gamma * torch.outer(u[:, r], merged_response)
     return result
+
+
+def wudi(given: Given, *, steps: int = 300, rate: float = 1e-5) -> Tensor:
+    """Adam of torch on the loss as it is written."""
+    taus = scaled(given)
+    if taus[0].ndim != 2:
+        return sum(taus) / len(taus)
+    merged = sum(taus).clone().requires_grad_()
+    optimiser = torch.optim.Adam([merged], lr=rate)
+    for _ in range(steps if merged.numel() else 0):
+        loss = sum(
+            ((merged - tau) @ tau.T).square().sum() / tau.square().sum()
+            for tau in taus
+            if tau.any()
+        )
+        optimiser.zero_grad()
+        torch.as_tensor(loss).backward()
+        optimiser.step()
+    return merged.detach()

@@ -30,6 +30,7 @@ EMBEDDINGS = {
     "bert-mlm": "bert.embeddings.word_embeddings.weight",
     "clip": "text_model.embeddings.token_embedding.weight",
 }
+UNKNOWN = {"qwen2": "<|endoftext|>", "qwen3": "<|endoftext|>"}  # their classes add it where missing
 TEXTS = {"base": "sea", "a": "sky", "b": "both"}
 MERGE = """
 merge_method: {method}
@@ -49,7 +50,10 @@ def save_family(folder: Path, family: str, dtype=torch.float32, **options: Any) 
     for seed, (name, texts) in enumerate(TEXTS.items()):
         folders[name] = folder / name
         kind = "wordpiece" if family.startswith("bert") else "bpe"
-        made = save_tokenizer(folder / name, kind, texts, size=36 + seed, added=[f"<{name}>"])
+        special = (UNKNOWN.get(family, "<unk>"), "<s>", "</s>")
+        made = save_tokenizer(
+            folder / name, kind, texts, size=36 + seed, special=special, added=[f"<{name}>"]
+        )
         rows = made.get_vocab_size()
         sizes = {"vocab_size": rows}
         if family == "clip":

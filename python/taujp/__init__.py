@@ -23,7 +23,13 @@ _HOME = {
     "tau_jp_matrix": "taujp.tangent.metric",
     "tau_jp_by_layer": "taujp.tangent.attribution",
     "tangent_features": "taujp.tangent.features",
+    "gather_fisher": "taujp.statistics",
+    "gather_grams": "taujp.statistics",
+    "load_statistics": "taujp.statistics",
+    "adamerging": "taujp.learn",
+    "regmean_plus_plus": "taujp.learn",
     "search": "taujp.searching.search",
+    "inspect": "taujp.inspecting.inspect",
     "open_checkpoint": "taujp.checkpoint",
     "open_adapted": "taujp.checkpoint",
     "CheckpointError": "taujp.checkpoint",
@@ -35,14 +41,20 @@ if TYPE_CHECKING:  # for editors and type checkers
     from taujp.checkpoint import CheckpointError as CheckpointError
     from taujp.checkpoint import open_adapted as open_adapted
     from taujp.checkpoint import open_checkpoint as open_checkpoint
+    from taujp.inspecting.inspect import inspect as inspect
+    from taujp.learn import adamerging as adamerging
+    from taujp.learn import regmean_plus_plus as regmean_plus_plus
     from taujp.merge.edit import edit as edit
     from taujp.merge.errors import MergeError as MergeError
     from taujp.merge.merge_many import merge_many as merge_many
     from taujp.merge.method import methods as methods
     from taujp.merge.task_vector import TaskVector as TaskVector
     from taujp.merge.task_vector import cosine_matrix as cosine_matrix
-    from taujp.searching.search import search as search
     from taujp.mergekit.run import mergekit as mergekit
+    from taujp.searching.search import search as search
+    from taujp.statistics import gather_fisher as gather_fisher
+    from taujp.statistics import gather_grams as gather_grams
+    from taujp.statistics import load_statistics as load_statistics
     from taujp.tangent import TangentError as TangentError
     from taujp.tangent import linearize as linearize
     from taujp.tangent.attribution import tau_jp_by_layer as tau_jp_by_layer

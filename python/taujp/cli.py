@@ -15,12 +15,14 @@ from taujp.commands import (
     finetune,
     import_module,
     info,
+    inspect,
     merge,
     mergekit,
     methods,
     report,
     reproduce,
     search,
+    statistics,
 )
 
 COMMANDS: dict[
@@ -37,6 +39,7 @@ COMMANDS: dict[
     "data": ("prepare, check and list data sets", data.add_arguments, data.run),
     "eval": ("evaluate fine-tuned checkpoints", evaluate.add_arguments, evaluate.run),
     "search": ("search coefficients and options of a merge", search.add_arguments, search.run),
+    "inspect": ("see what checkpoints changed", inspect.add_arguments, inspect.run),
     "compare": ("put results side by side", compare.add_arguments, compare.run),
     "report": ("draw results as one page", report.add_arguments, report.run),
     "reproduce": ("make a published table", reproduce.add_arguments, reproduce.run),
@@ -44,6 +47,11 @@ COMMANDS: dict[
         "take the weights out of a pickled module",
         import_module.add_arguments,
         import_module.run,
+    ),
+    "statistics": (
+        "gather what merges by fisher and regmean need of data",
+        statistics.add_arguments,
+        statistics.run,
     ),
     "methods": ("list the merge methods and their options", methods.add_arguments, methods.run),
     "info": ("print versions, modules and hardware", info.add_arguments, info.run),

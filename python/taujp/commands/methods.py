@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
+from collections.abc import Callable
 
 from taujp.merge.method import methods
+
+# Functions of their own, since they run the model: {name: (summary, needs and cost)}.
+LIVE = {
+    "adamerging": (
+        "Learn the coefficients of a sum of task vectors from unlabelled data of all tasks.",
+        "needs base, a live model, unlabelled data of each task; a step is a merge, a forward and "
+        "backward pass a task, and one pass for the gradient",
+    ),
+    "regmean_plus_plus": (
+        "Merge by regression where regmean's layers drift apart: deep models, many tasks.",
+        "needs a live model, unlabelled data of each task; about half as many forward passes as "
+        "there are layers, and regmean's solves",
+    ),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,15 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a method, or one method in full."""
-    if arguments.name is None:
-        for method in methods().values():
-            options = ", ".join(f"{key}={value!r}" for key, value in method.options.items())
-            print(f"{method.name:18} {method.summary}")
-            print(f"{'':18} needs {method.needs}; {method.cost}" + f"; {options}" * bool(options))
-        return 0
-    if arguments.name not in methods():
-        raise ValueError(f"no method {arguments.name!r}; there are {', '.join(methods())}")
-    method = methods()[arguments.name]
-    print(f"{method.name}{inspect.signature(method.build)}\n\n{inspect.getdoc(method.build)}")
-    print(f"\nNeeds: {method.needs}. Cost: {method.cost}.")
+    name = arguments.name
+    if name is None:
+        _list()
+    elif name in methods():
+        method = methods()[name]
+        _show(name, method.build, f"Needs: {method.needs}. Cost: {method.cost}.")
+    elif name in LIVE:
+        _show(
+            f"taujp.{name}", getattr(importlib.import_module("taujp"), name), "Called from Python."
+        )
+    else:
+        raise ValueError(f"no method {name!r}; there are {', '.join([*methods(), *LIVE])}")
     return 0
+
+
+def _list() -> None:
+    for method in methods().values():
+        options = ", ".join(f"{key}={value!r}" for key, value in method.options.items())
+        print(f"{method.name:18} {method.summary}")
+        print(f"{'':18} needs {method.needs}; {method.cost}" + f"; {options}" * bool(options))
+    print("\nFrom Python, as taujp.NAME(...):")
+    for name, (summary, needs) in LIVE.items():
+        print(f"{name:18} {summary}\n{'':18} {needs}")
+
+
+def _show(name: str, function: Callable, more: str) -> None:
+    print(f"{name}{inspect.signature(function)}\n\n{inspect.getdoc(function)}\n\n{more}")

@@ -20,6 +20,7 @@ from taujp.evaluate.results import (
 
 if TYPE_CHECKING:
     from taujp.evaluate.calibration import Calibration
+    from taujp.inspecting.result import Inspection
     from taujp.searching.result import Search
     from taujp.tangent.metric import TauJpMatrix
 
@@ -27,7 +28,8 @@ SCHEMA = "taujp.result/1"  # the number rises when a file of before can no longe
 
 Result: TypeAlias = (
     "Single | Addition | Negation | Analogy | Subsets | Disentanglement | Interference | Unseen "
-    "| Ensemble | Calibration | TauJpMatrix | Search"
+    "| Ensemble | Calibration | TauJpMatrix | Search "
+    "| Inspection"
 )
 RESULTS: tuple[type, ...] = (
     Single,

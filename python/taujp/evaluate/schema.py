@@ -21,10 +21,12 @@ ADVICE = "evaluate again, or take out what was written into the file by hand"
 def kinds() -> Mapping[str, type]:
     """Every kind of result and its class: "addition": Addition, ..."""
     from taujp.evaluate.calibration import Calibration
+    from taujp.inspecting.result import Inspection
     from taujp.searching.result import Search
     from taujp.tangent.metric import TauJpMatrix
 
-    return {_kind(one): one for one in (*RESULTS, Calibration, TauJpMatrix, Search)}
+    more = (Calibration, TauJpMatrix, Search, Inspection)
+    return {_kind(one): one for one in (*RESULTS, *more)}
 
 
 def kind_of(result: Any) -> str:

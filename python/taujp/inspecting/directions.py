@@ -70,5 +70,8 @@ def _interference(kept: Sequence[Spectrum]) -> float:
     left = torch.cat([one.left for one in kept], 1)
     right = torch.cat([one.right for one in kept])
     values = torch.cat([one.values for one in kept])
-    apart = [gram - torch.eye(len(values), dtype=gram.dtype) for gram in (left.mT @ left, right @ right.mT)]
+    apart = [
+        gram - torch.eye(len(values), dtype=gram.dtype)
+        for gram in (left.mT @ left, right @ right.mT)
+    ]
     return float(((apart[0] * values) @ apart[1]).abs().sum() / values.sum())

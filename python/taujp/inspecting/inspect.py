@@ -57,7 +57,9 @@ def inspect(
     threads = torch.get_num_threads()
     groups = layer_groups(names) if by == "layer" else {name: [name] for name in names}
     whole, everywhere, parts = Elements.none(len(opened)), [], []
-    with tqdm(total=len(names), desc="inspect", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=len(names), desc="inspect", disable=None if progress else True, leave=False
+    ) as bar:
         for group in sorted(groups, key=_natural):
             sums, matrices = Elements.none(len(opened)), []
             for name in groups[group]:

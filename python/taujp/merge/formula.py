@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
     from .parameter import Parameter
+    from .survey import Survey
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,17 @@ class Blend:
 class Formula:
     """`merged(parameter)` yields one result for each of `parameter.rows`, in their order.
 
+    (N results for its one row, checkpoint by checkpoint, where the method is `per_task`.)
+
     A result is a merged task vector where there is a base (what comes after, theta0 + lambda *
     result, is the same for all methods), else the merged parameter itself: a tensor of the
     parameter's shape in fp32 or float64, or a Blend.
 
     pointwise: each element of a result depends on the same element of the inputs alone, so that
-    large parameters may come in pieces, 1-D. blends: all results are Blends.
+    large parameters may come in pieces, 1-D. blends: all results are Blends. decomposes: its work
+    is decompositions, which one thread does about as fast as many: several parameters are worked
+    out side by side. survey: looks at all parameters before the first is merged, as often as it
+    likes; `parameter.found` is what it returned.
     told: what an output says in the place of options that hold statistics; in_memory: whether some
     of them are, so that a later run cannot know them again.
     """
@@ -37,5 +43,6 @@ class Formula:
     pointwise: bool = False
     blends: bool = False
     decomposes: bool = False
+    survey: Callable[[Survey], Any] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
     in_memory: bool = False

@@ -25,6 +25,8 @@ class Method:
     base: "needed", "optional" or "none". fewest, most: how many checkpoints it is defined for.
     weighted: whether coefficients mean anything to it; where not, all must be 1.
     cost: passes and memory, in words. tensors: whether it sees whole tensors, by a Formula.
+    per_task: whether it gives N models, one for each checkpoint, and not one for all.
+    statistics: the option with what was gathered from data for each checkpoint; None: no data.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Method:
     weighted: bool = True
     cost: str = "one pass"
     tensors: bool = False
+    per_task: bool = False
+    statistics: str | None = None
 
     @property
     def needs_base(self) -> bool:
@@ -47,7 +51,8 @@ class Method:
         counts = {(1, None): "", (1, 1): "one checkpoint", (2, 2): "two checkpoints"}
         count = counts.get((self.fewest, self.most), f"at least {self.fewest} checkpoints")
         coefs = "" if self.weighted else "coefficients of 1"
-        return ", ".join(part for part in (_BASES[self.base], count, coefs) if part)
+        data = f"{self.statistics} of each checkpoint" if self.statistics else ""
+        return ", ".join(part for part in (_BASES[self.base], count, coefs, data) if part)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -100,11 +105,15 @@ def tensor_method(
     checkpoints: tuple[int, int | None] = (1, None),
     weighted: bool = True,
     cost: str = "a whole tensor of every checkpoint in memory",
+    per_task: bool = False,
+    statistics: str | None = None,
 ) -> Callable:
     """Registers a whole-tensor method, whose function gives a Formula."""
 
     def register(build: Callable[..., Formula]) -> Callable[..., Formula]:
-        _REGISTERED[name] = Method(name, build, base, *checkpoints, weighted, cost, True)
+        _REGISTERED[name] = Method(
+            name, build, base, *checkpoints, weighted, cost, True, per_task, statistics
+        )
         return build
 
     return register

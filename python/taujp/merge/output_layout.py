@@ -13,6 +13,7 @@ from taujp.checkpoint import Layout, companions, layout_like, layout_sharded
 
 from .assembly import Assembly
 from .errors import MergeError
+from .per_task import task_names
 from .provenance import KEY, Sha256, provenance, sha256_of
 
 SUFFIX = ".safetensors"
@@ -96,9 +97,19 @@ def _result_names(assembly: Assembly, target: Path) -> list[str]:
             f"out is {str(target)!r}, one file, for {assembly.results} models; name a "
             f"folder: it will hold one for each"
         )
-    width = max(3, len(str(assembly.results - 1)))
     suffix = "" if assembly.donor.folder else SUFFIX
-    return [f"{k:0{width}d}{suffix}" for k in range(assembly.results)]
+    return [name + suffix for name in _task_names(assembly) or _numbers(assembly.results)]
+
+
+def _numbers(count: int) -> list[str]:
+    width = max(3, len(str(count - 1)))
+    return [f"{k:0{width}d}" for k in range(count)]
+
+
+def _task_names(assembly: Assembly) -> list[str] | None:
+    """The checkpoints' names where there is a result for each of them."""
+    merge = assembly.merges[0]
+    return task_names(merge.checkpoints) if merge.per_task else None
 
 
 def _below(result: str, name: str, one_file: bool) -> str:

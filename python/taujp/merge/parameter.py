@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -23,7 +23,7 @@ PIECE = 1 << 20  # elements; a fixed number, so that sums over pieces are the sa
 
 
 class NonfiniteInput(Exception):
-    """An input of the parameter holds a NaN or an infinity."""
+    """An input of the parameter that is named holds a NaN or an infinity."""
 
 
 class Inputs(Protocol):
@@ -39,7 +39,8 @@ class Parameter:
     """Numbers are read when they are asked for, and kept as long as this object.
 
     rows: the distinct rows of coefficients, of N each. first, count: the elements that it has of
-    the whole, which are all but where a pointwise formula takes pieces.
+    the whole, which are all but where a pointwise formula takes pieces. found: what the formula's
+    survey of all parameters returned.
     """
 
     merge: Merge
@@ -48,6 +49,7 @@ class Parameter:
     inputs: Inputs
     shape: tuple[int, ...]
     first: int = 0
+    found: Any = None
 
     @property
     def size(self) -> int:
@@ -121,7 +123,7 @@ class Parameter:
         if self.merge.allow_nonfinite or bool(stored.sum(dtype=torch.float32).isfinite()):
             return
         if not bool(stored.isfinite().all()):
-            raise NonfiniteInput
+            raise NonfiniteInput(self.name)
 
 
 def pieces(size: int, most: int = PIECE) -> Iterator[tuple[int, int]]:
@@ -129,12 +131,12 @@ def pieces(size: int, most: int = PIECE) -> Iterator[tuple[int, int]]:
     return ((first, min(most, size - first)) for first in range(0, size, most))
 
 
-def results_of(parameter: Parameter) -> Iterator[tuple[Row, torch.Tensor | Blend]]:
-    """The method's result for each distinct row, as it comes."""
+def results_of(parameter: Parameter) -> Iterator[torch.Tensor | Blend]:
+    """The method's results, as they come."""
     formula = parameter.merge.formula
     assert formula is not None
     try:
-        yield from zip(parameter.rows, formula.merged(parameter), strict=True)
+        yield from formula.merged(parameter)
     except MergeError as error:
         raise MergeError(f"{parameter.merge.method}: {parameter.name!r}: {error}") from error
     except torch.linalg.LinAlgError as error:

@@ -14,6 +14,7 @@ from .coefficients import Coefficients, Row, parse_coefficients, parse_lambda
 from .errors import MergeError
 from .formula import Formula
 from .method import Method, find_method
+from .per_task import for_each_task
 from .recipe import Recipe
 
 ROUNDINGS = ("exact", "stepwise")
@@ -24,7 +25,8 @@ class Merge:
     """A merge that can begin: K = coefficients.results models from N checkpoints.
 
     `names` are merged, in that order; every other tensor of the donor is copied. A whole-tensor
-    method has a formula; its recipe is then the sum that the kernels make of a Blend.
+    method has a formula; its recipe is then the sum that the kernels make of a Blend. per_task:
+    result k is the model of checkpoint k.
     """
 
     method: str
@@ -41,6 +43,7 @@ class Merge:
     deltas: bool
     metadata: Mapping[str, str]
     options: Mapping[str, Any]
+    per_task: bool = False
 
     @property
     def donor(self) -> Checkpoint:
@@ -81,6 +84,10 @@ def prepare(
     chosen = find_method(method, has_base=theta0 is not None)
     built = chosen.built(len(checkpoints), options)
     coefficients, lambdas = parse_lambda(lambda_, parse_coefficients(coefs, len(checkpoints)))
+    if chosen.per_task:
+        coefficients, lambdas = for_each_task(
+            chosen.name, coefficients, lambdas, len(checkpoints)
+        )
     _check_meaning(chosen, coefficients, lambdas, has_base=theta0 is not None)
     names = _agreed_names(theta0, checkpoints, prefix, missing)
     exact = rounding == "exact"
@@ -104,6 +111,7 @@ def prepare(
         deltas=deltas,
         metadata=dict(metadata or {}),
         options={**options, **told, "lambda_": list(lambdas), "rounding": rounding},
+        per_task=chosen.per_task,
     )
     _check_stepwise(merge)
     merge.groups  # noqa: B018  (raises where a pattern is missing)

@@ -70,6 +70,7 @@ def _merge(merge: Merge, result: int) -> dict[str, Any]:
         "method": merge.method,
         "options": {**merge.options, "lambda_": merge.lambdas[result]},
         "coefs": tables["*"] if list(tables) == ["*"] else tables,
+        **({"task": result} if merge.per_task else {}),
     }
 
 

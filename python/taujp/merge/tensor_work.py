@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -17,37 +18,51 @@ _POINTWISE = 1 << 15
 
 
 def work_out(
-    merge: Merge, name: str, inputs: Inputs, room: Callable[[int], torch.Tensor]
+    merge: Merge,
+    name: str,
+    inputs: Inputs,
+    room: Callable[[int], torch.Tensor],
+    found: Any = None,
 ) -> list[Row] | None:
     """Write the K results of a parameter, or say by what weights [K][N] the kernels make them.
 
     room(k): where result k goes, a contiguous tensor of the parameter's size and of the dtype to be
-      written.
+      written. found: what the formula's survey returned.
     Raises: NonfiniteInput where the merge does not allow it; MergeError of the method.
     """
     rows = merge.coefficients.tables[merge.coefficients.group_of(name)]
-    blends: dict[Row, Row] = {}
-    for parameter in _parts(merge, name, tuple(dict.fromkeys(rows)), inputs):
-        for row, result in results_of(parameter):
-            if isinstance(result, Blend):
-                blends[row] = result.weights
-                continue
-            for k in (k for k, other in enumerate(rows) if other == row):
-                _finish(parameter, result, merge.lambdas[k], room(k))
-    return [blends[row] for row in rows] if blends else None
+    places = _places(merge, rows)
+    blends: dict[int, Row] = {}
+    for parameter in _parts(merge, name, tuple(dict.fromkeys(rows)), inputs, found):
+        for result, numbers in zip(results_of(parameter), places, strict=True):
+            for k in numbers:
+                if isinstance(result, Blend):
+                    blends[k] = result.weights
+                else:
+                    _finish(parameter, result, merge.lambdas[k], room(k))
+    return [blends[k] for k in range(len(rows))] if blends else None
 
 
-def _parts(merge: Merge, name: str, rows: tuple[Row, ...], inputs: Inputs) -> Iterator[Parameter]:
+def _places(merge: Merge, rows: Sequence[Row]) -> list[list[int]]:
+    """The numbers k that each of the formula's results has: one a task, or those of equal rows."""
+    if merge.per_task:
+        return [[k] for k in range(len(rows))]
+    return [[k for k, other in enumerate(rows) if other == row] for row in dict.fromkeys(rows)]
+
+
+def _parts(
+    merge: Merge, name: str, rows: tuple[Row, ...], inputs: Inputs, found: Any
+) -> Iterator[Parameter]:
     """The whole parameter, or its pieces where the formula can take it so; none if it is empty."""
     entry = merge.donor.entries[name]
     assert merge.formula is not None
     if entry.size == 0:
         return
     if not merge.formula.pointwise:
-        yield Parameter(merge, name, rows, inputs, entry.shape)
+        yield Parameter(merge, name, rows, inputs, entry.shape, found=found)
         return
     for first, count in pieces(entry.size, _POINTWISE):
-        yield Parameter(merge, name, rows, inputs, (count,), first)
+        yield Parameter(merge, name, rows, inputs, (count,), first, found)
 
 
 def _finish(parameter: Parameter, result: torch.Tensor, factor: float, room: torch.Tensor) -> None:

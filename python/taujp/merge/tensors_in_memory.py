@@ -14,6 +14,7 @@ from .nonfinite import report_nonfinite
 from .parameter import NonfiniteInput
 from .prepare import Merge
 from .side_by_side import side_by_side
+from .survey import surveyed
 from .tensor_work import work_out
 
 
@@ -39,19 +40,25 @@ def merge_tensors(
     Blends of all parameters are one launch at the end.
     """
     n, k = len(merge.checkpoints), len(merge.lambdas)
+    number = {name: p for p, name in enumerate(names)}
 
-    def weights_of(p: int) -> list[Row] | None:
+    def inputs_of(name: str) -> _Held:
+        p = number[name]
         inputs = [*bases[p : p + 1], *sources[p * n : (p + 1) * n]]
-        held = _Held([tensor.view(-1) for tensor in inputs])
-        try:
-            return work_out(merge, names[p], held, results[p * k : (p + 1) * k].__getitem__)
-        except NonfiniteInput:
-            report_nonfinite(merge, [names[p]])
-            raise
+        return _Held([tensor.view(-1) for tensor in inputs])
 
-    pieces = ((results[p * k].numel(), partial(weights_of, p)) for p in range(len(names)))
-    found = enumerate(side_by_side(pieces, _threads(merge, sources)))
-    blended = {p: weights for p, weights in found if weights is not None}
+    def weights_of(name: str) -> list[Row] | None:
+        rooms = results[number[name] * k : (number[name] + 1) * k]
+        return work_out(merge, name, inputs_of(name), rooms.__getitem__, found)
+
+    try:
+        found = surveyed(merge, inputs_of)
+        pieces = ((results[p * k].numel(), partial(weights_of, name)) for name, p in number.items())
+        done = zip(number.values(), side_by_side(pieces, _at_once(merge, sources)), strict=True)
+        blended = {p: weights for p, weights in done if weights is not None}
+    except NonfiniteInput as error:
+        report_nonfinite(merge, [str(error)])
+        raise
     faults = torch.zeros(len(names), dtype=torch.int8)
     if blended:
         chosen = list(blended)
@@ -67,7 +74,7 @@ def merge_tensors(
     return faults
 
 
-def _threads(merge: Merge, sources: Sequence[torch.Tensor]) -> int:
+def _at_once(merge: Merge, sources: Sequence[torch.Tensor]) -> int:
     """How many parameters may be worked out at once."""
     assert merge.formula is not None
     many = merge.formula.decomposes and all(source.device.type == "cpu" for source in sources)

@@ -95,8 +95,8 @@ class _Writer:
             else:
                 self._work_out(number, inputs, batch)
             batch.bytes_read += inputs.work.bytes_read
-            if inputs.made:
-                batch.made[number] = inputs.made
+            if made := inputs.worked_out():
+                batch.made[number] = made
             self._tick(self._done)
             if batch.full:
                 self._write(batch)

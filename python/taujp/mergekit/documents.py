@@ -90,7 +90,7 @@ def with_folders(document: Document, folders: Mapping[str, str]) -> Document:
 
 
 def _documents(loaded: list[Any], text: str | None) -> list[Document]:
-    documents = []
+    documents: list[Document] = []
     for number, found in enumerate(loaded):
         content = dict(mapping_of(f"document {number + 1}", found))
         name = content.pop("name", None)

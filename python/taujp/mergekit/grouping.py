@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from taujp.checkpoint import Checkpoint, check_integer_buffers, composed
+from taujp.checkpoint import Checkpoint, Entry, check_integer_buffers, composed
 from taujp.merge.errors import MergeError
 from taujp.merge.prepare import Merge, prepare
 
@@ -54,6 +55,9 @@ class Grouping:
     def _merge(self, region: Region, step: Step, dtype: str, tensors: list[Wanted]) -> Merge:
         views = [_view(region, i, tensors) for i in step.inputs]
         base = None if step.base is None else _view(region, step.base, tensors)
+        options: dict[str, Any] = {
+            k: list(v) if isinstance(v, tuple) else v for k, v in step.options
+        }
         return prepare(
             views,
             list(step.coefs),
@@ -63,7 +67,7 @@ class Grouping:
             lambda_=step.lambda_,
             rounding=self._rounding(region, step, dtype, tensors),
             nonfinite=self.nonfinite,
-            **{k: list(v) if isinstance(v, tuple) else v for k, v in step.options},
+            **options,
         )
 
     def _rounding(self, region: Region, step: Step, dtype: str, tensors: list[Wanted]) -> str:
@@ -139,7 +143,7 @@ def _filtered(settings: Settings) -> bool:
     return any(case.filter not in EVERY for setting in settings.values() for case in setting)
 
 
-def _entries(region: Region, wanted: Wanted) -> list:
+def _entries(region: Region, wanted: Wanted) -> list[Entry]:
     pairs = zip(region.checkpoints, wanted.sources, strict=True)
     return [checkpoint.entries[source] for checkpoint, source in pairs]
 

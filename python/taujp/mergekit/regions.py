@@ -110,8 +110,8 @@ class Planner:
                     for tower, start in zip(towers, starts, strict=True)
                 ]
                 outline.add(region, f"{towers[0].prefix}{number + i}{rest}", sources, t)
-            if towers[origin].key is not None:
-                outline.layers.setdefault(towers[origin].key, []).append(starts[origin] + i)
+            if (key := towers[origin].key) is not None:
+                outline.layers.setdefault(key, []).append(starts[origin] + i)
         return end - begin
 
     def _origin(self, region: Region) -> int:

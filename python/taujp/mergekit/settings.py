@@ -53,7 +53,7 @@ def resolve(
     """
     for scope in settings:
         for case in scope.get(name, ()):
-            if case.filter in EVERY or case.filter in tensor:  # type: ignore[operator]
+            if case.filter in EVERY or case.filter in tensor:
                 if not case.values:
                     break  # an empty gradient says nothing: mergekit asks the next scope
                 values = [as_kind(name, value, kind) for value in case.values]

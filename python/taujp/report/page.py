@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import taujp
 from taujp.evaluate.result_files import load_records
-from taujp.report.blocks import Folded, Plot, Section, Table, Text
-from taujp.report.figure import COLOURS, IN_THE_DARK, save_figure
-from taujp.report.inline_svg import inline_svg
+from taujp.report.blocks import Folded, Plot, Section
+from taujp.report.figure import save_figure
+from taujp.report.rendering import rendered
 from taujp.report.runs import Runs, runs_by_model
 from taujp.report.sections import SECTIONS
 from taujp.report.sections.provenance import cautions
@@ -19,7 +18,6 @@ from taujp.report.sections.provenance import cautions
 if TYPE_CHECKING:
     from taujp.evaluate.record import Record
 
-TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "Task arithmetic: results"
 
 
@@ -56,15 +54,7 @@ def report_page(
 ) -> str:
     """The page's HTML, from records by their files."""
     models = [(runs, _sections(runs, index)) for index, runs in enumerate(runs_by_model(records))]
-    environment = _environment()
-    page: str = environment.get_template("page.html").render(
-        title=title,
-        models=models,
-        cautions=cautions,
-        version=taujp.__version__,
-        files=len(records),
-        style=_style(environment),
-    )
+    page = rendered("page.html", title=title, models=models, cautions=cautions, files=len(records))
     if figures is not None:
         for _, shown in models:
             _save_plots(shown, Path(figures))
@@ -77,39 +67,6 @@ def _sections(runs: Runs, index: int) -> list[Shown]:
         Shown(f"{section.slug}-{index}" if index else section.slug, section, section.blocks(runs))
         for section in SECTIONS
     ]
-
-
-def _environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def drawing(plot: Plot, where: str) -> Markup:
-        return Markup(inline_svg(plot.figure, f"{where}-{plot.name}", plot.says))
-
-    environment.globals["drawing"] = drawing
-    environment.tests.update(
-        {
-            kind.__name__.lower(): lambda block, kind=kind: isinstance(block, kind)
-            for kind in (Table, Plot, Folded, Text)
-        }
-    )
-    return environment
-
-
-def _style(environment: Any) -> Any:
-    """The style sheet, which is ours and no text to escape."""
-    from markupsafe import Markup
-
-    sheet = environment.get_template("style.css")
-    return Markup(sheet.render(light=COLOURS, dark=IN_THE_DARK))
 
 
 def _save_plots(shown: Iterable[Shown], folder: Path) -> None:

@@ -161,7 +161,9 @@ def _beside(out: Path, ending: str) -> Path:
 
 
 def _bar(total: int, done: int, progress: bool) -> tqdm[Any]:
-    return tqdm(total=total, initial=done, desc="search", disable=not progress, leave=False)
+    return tqdm(
+        total=total, initial=done, desc="search", disable=None if progress else True, leave=False
+    )
 
 
 def _path(out: str | Path | None) -> Path | None:

@@ -113,7 +113,8 @@ def _log_probabilities(classifier: Classifier, head: nn.Module | None, inputs: A
     if logits.dim() != 2:
         raise ValueError(
             f"gather_fisher: the model gives {tuple(logits.shape)} for one example; expected "
-            "logits (1, classes); pass a head, or a taujp.evaluate.Classifier whose predict returns them"
+            "logits (1, classes); pass a head, or a taujp.evaluate.Classifier whose predict "
+            "returns them"
         )
     return logits[0].log_softmax(-1)
 
@@ -123,6 +124,11 @@ def _classes(
 ) -> Iterator[tuple[int, float]]:
     """The y whose gradients are squared, and their weights in the mean."""
     if label is not None:
+        if not 0 <= int(label) < len(log_p):
+            raise ValueError(
+                f"gather_fisher: a label is {int(label)}; expected 0 to {len(log_p) - 1}, the "
+                "model's classes"
+            )
         yield int(label), 1.0
     elif draws is not None:
         drawn = torch.multinomial(log_p.exp(), draws, replacement=True, generator=generator)

@@ -2,7 +2,7 @@
 
 from ..method import merge_method
 from ..recipe import Recipe, one_each, one_of
-from .ties import ELECTIONS
+from .ties import ELECTIONS, NORMS
 
 
 def _breadcrumbs(
@@ -11,11 +11,13 @@ def _breadcrumbs(
     density: float | list[float],
     gamma: float | list[float],
     normalize: bool,
+    rescale: str | None,
     election: str | None,
 ) -> Recipe:
     return Recipe(
         fold=one_of("election", election, ELECTIONS),
         sparsifier="magnitude",
+        rescale=one_of("rescale", rescale, NORMS),
         normalize=normalize,
         density=one_each("density", density, n),
         skip=one_each("gamma", gamma, n),
@@ -29,14 +31,18 @@ def breadcrumbs(
     density: float | list[float] = 0.9,
     gamma: float | list[float] = 0.01,
     normalize: bool = False,
+    rescale: str | None = None,
 ) -> Recipe:
     """Add task vectors without their outliers and without their noise.
 
     Of each tau_i the floor(gamma * size) largest are dropped, then the next floor(density * size)
-    kept (fewer are dropped at the top where both do not fit), the rest dropped.
+    kept (fewer are dropped at the top where both do not fit), the rest dropped. `rescale`: "l1"
+    scales what stays of a parameter to the L1 norm it had (mergekit's `rescale`).
     Source: Davari & Belilovsky 2024, arXiv 2312.06795.
     """
-    return _breadcrumbs(n, density=density, gamma=gamma, normalize=normalize, election=None)
+    return _breadcrumbs(
+        n, density=density, gamma=gamma, normalize=normalize, rescale=rescale, election=None
+    )
 
 
 @merge_method("breadcrumbs_ties", cost="two passes: ranks, then the merge; a tensor in memory")
@@ -46,7 +52,10 @@ def breadcrumbs_ties(
     density: float | list[float] = 0.9,
     gamma: float | list[float] = 0.01,
     normalize: bool = False,
+    rescale: str | None = None,
     election: str = "weighted",
 ) -> Recipe:
     """Breadcrumbs, then TIES' election of a sign: see `breadcrumbs` and `ties`."""
-    return _breadcrumbs(n, density=density, gamma=gamma, normalize=normalize, election=election)
+    return _breadcrumbs(
+        n, density=density, gamma=gamma, normalize=normalize, rescale=rescale, election=election
+    )

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 @tensor_method(
-    "fisher", base="optional", cost="one pass over checkpoints and their Fisher information"
+    "fisher",
+    base="optional",
+    cost="one pass over the checkpoints and their fishers",
+    statistics="fishers",
 )
 def fisher(n: int, *, fishers: Any = None, floor: float = 0.0, normalize: bool = False) -> Formula:
     """Average models by how much the predictions of each depend on every single parameter.

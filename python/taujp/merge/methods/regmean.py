@@ -24,6 +24,7 @@ RIDGE = 1e-9
     "regmean",
     base="optional",
     cost="a matrix of a checkpoint at a time, its inputs' Gram matrix, and a solve of that size",
+    statistics="grams",
 )
 def regmean(n: int, *, grams: Any = None, scale: float = 0.95) -> Formula:
     """Merge linear layers by regression: their outputs on every task's data change least.

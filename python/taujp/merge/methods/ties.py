@@ -1,5 +1,6 @@
 """TIES: trim, elect a sign, merge what agrees."""
 
+from ..errors import MergeError
 from ..method import merge_method
 from ..recipe import Recipe, one_each, one_of
 
@@ -9,6 +10,7 @@ ELECTIONS: dict[str | None, str] = {
     None: "linear",
 }
 TRIMS: dict[str | None, str] = {"tensor": "tensor", "model": "model"}
+NORMS: dict[str | None, str] = {None: "none", "l1": "l1"}
 
 
 @merge_method("ties", cost="two passes: ranks, then the merge; a tensor in memory")
@@ -19,6 +21,7 @@ def ties(
     normalize: bool = True,
     election: str = "weighted",
     trim: str = "tensor",
+    rescale: str | None = None,
 ) -> Recipe:
     """Merge task vectors that interfere: drop small changes and those against the majority's sign.
 
@@ -31,14 +34,20 @@ def ties(
     coefficients applied after (the paper).
     `trim`: "tensor" ranks each parameter by itself (mergekit; the default: one tensor in memory
     at a time), "model" all parameters of a checkpoint together (the paper).
+    `rescale`: "l1" scales what stays of a parameter to the L1 norm it had (mergekit's `rescale`).
     Coefficients cancel from a normalised sum when they are all equal: sweep `lambda_`.
     Source: Yadav et al. 2023, arXiv 2306.01708.
     """
+    over_model = one_of("trim", trim, TRIMS) == "model"
+    norm = one_of("rescale", rescale, NORMS)
+    if over_model and norm != "none":
+        raise MergeError("rescale 'l1' keeps the norm of a parameter; use it with trim='tensor'")
     return Recipe(
         fold=one_of("election", election, {k: v for k, v in ELECTIONS.items() if k}),
         sparsifier="magnitude",
         normalize=normalize,
         keep_one=True,
-        over_model=one_of("trim", trim, TRIMS) == "model",
+        over_model=over_model,
+        rescale=norm,
         density=one_each("density", density, n),
     )

@@ -1,0 +1,125 @@
+"""The folder of a PEFT adapter, as PEFT and transformers load it: written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taujp.checkpoint import open_checkpoint
+from taujp.checkpoint.layout import layout_like
+from taujp.checkpoint.lora_config import CONFIG
+from taujp.checkpoint.lora_names import PREFIX
+from taujp.checkpoint.tensors import raw_bytes
+
+from .extraction import Matrix
+from .partial_output import PartialOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "adapter_model.safetensors"
+_INSIDE = ".base_layer."
+
+
+@dataclass(frozen=True)
+class Factors:
+    """B [outputs, rank] and A [rank, inputs] of one module; their product is what it adds."""
+
+    matrix: Matrix
+    b: Tensor
+    a: Tensor
+
+    @property
+    def rank(self) -> int:
+        """The number of directions."""
+        return int(self.a.shape[0])
+
+    @property
+    def target(self) -> str:
+        """The module that PEFT is told to adapt."""
+        return self.matrix.module.partition(_INSIDE)[0]
+
+
+def write_adapter(
+    target: Path,
+    factors: Sequence[Factors],
+    biases: Mapping[str, Tensor],
+    whole: Mapping[str, Tensor],
+    base: str | None,
+) -> None:
+    """Write adapter_config.json and adapter_model.safetensors into a new folder.
+
+    biases: of adapted modules, by PEFT's names; whole: all of the modules that are kept whole.
+    """
+    padded = _of_equal_rank(factors)
+    named: dict[str, Tensor] = {**whole, **biases}
+    for one in padded:
+        kind, leaf = ("lora_embedding_", "") if one.matrix.embedding else ("lora_", ".weight")
+        named[f"{one.matrix.module}.{kind}A{leaf}"] = one.a
+        named[f"{one.matrix.module}.{kind}B{leaf}"] = one.b
+    config = _config(padded, sorted({name.rpartition(".")[0] for name in whole}), base)
+    config["bias"] = "lora_only" if biases else "none"
+    with PartialOutput(target) as partial:
+        partial.clear()
+        partial.content.mkdir()
+        (partial.content / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        _write(partial.content / WEIGHTS, {PREFIX + name: t for name, t in named.items()})
+        partial.publish()
+
+
+def _config(factors: Sequence[Factors], kept: list[str], base: str | None) -> dict[str, Any]:
+    """PEFT's settings, with alpha = rank everywhere: the scale is 1."""
+    ranks = {one.target: one.rank for one in factors}
+    usual = Counter(ranks.values()).most_common(1)[0][0]
+    others = {re.escape(name): rank for name, rank in ranks.items() if rank != usual}
+    turned = [one.matrix.transposed for one in factors if not one.matrix.embedding]
+    return {
+        "peft_type": "LORA",
+        "task_type": None,
+        "base_model_name_or_path": base,
+        "inference_mode": True,
+        "r": usual,
+        "lora_alpha": usual,
+        "rank_pattern": others,
+        "alpha_pattern": others,
+        "target_modules": list(ranks),
+        "modules_to_save": kept or None,
+        "fan_in_fan_out": 2 * sum(turned) > len(turned),
+        "init_lora_weights": True,
+        "lora_dropout": 0.0,
+        "use_rslora": False,
+        "use_dora": False,
+    }
+
+
+def _of_equal_rank(factors: Sequence[Factors]) -> list[Factors]:
+    """With zeros where one module of PEFT's has several pairs: they share its rank."""
+    import torch
+
+    most: dict[str, int] = {}
+    for one in factors:
+        most[one.target] = max(most.get(one.target, 0), one.rank)
+
+    def padded(one: Factors) -> Factors:
+        more = most[one.target] - one.rank
+        b = torch.nn.functional.pad(one.b, (0, more))
+        return Factors(one.matrix, b, torch.nn.functional.pad(one.a, (0, 0, 0, more)))
+
+    return [padded(one) for one in factors]
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """A safetensors file of tensors in memory."""
+    held = open_checkpoint(tensors, label="adapter")
+    described = {name: (entry.dtype, entry.shape) for name, entry in held.entries.items()}
+    (layout,) = layout_like(held, described, one_file=True).files
+    with path.open("wb") as stream:
+        stream.write(layout.header)
+        for name, offset in layout.offsets.items():
+            stream.seek(offset)
+            stream.write(raw_bytes(held, held.entries[name]))

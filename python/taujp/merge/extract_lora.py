@@ -1,0 +1,217 @@
+"""`extract_lora`: what fine-tuning changed, as an adapter of low rank that PEFT loads."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taujp.checkpoint import Checkpoint, check_agreement, check_integer_buffers, open_checkpoint
+from taujp.checkpoint.dtypes import FLOATING, from_torch_name, torch_dtype
+from taujp.checkpoint.tensors import tensor_of
+
+from .adapter_output import WEIGHTS, Factors, write_adapter
+from .errors import MergeError
+from .extraction import EMBEDDINGS, Matrix, siblings, sort_out
+from .partial_output import check_target
+from .recipe import one_number, one_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .spectrum import Spectrum
+
+METHODS: dict[str | None, str] = {"randomised": "randomised", "exact": "exact"}
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A matrix's factors: their rank, and |tau - B A| / |tau| of what was written."""
+
+    name: str
+    shape: tuple[int, ...]
+    rank: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What `extract_lora` wrote: the matrices, what is kept whole, and what is lost, with reasons.
+
+    error: |tau - tau of the adapter| / |tau| over the whole model. bytes: of the adapter's tensors.
+    """
+
+    folder: str
+    matrices: tuple[Extracted, ...]
+    whole: tuple[str, ...]
+    left_out: Mapping[str, str]
+    error: float
+    bytes: int
+
+
+def extract_lora(
+    base: Any,
+    finetuned: Any,
+    out: str | os.PathLike[str],
+    *,
+    rank: int | None = None,
+    energy: float | None = None,
+    method: str = "randomised",
+    modules: Iterable[str] = ("*",),
+    embeddings: Iterable[str] = EMBEDDINGS,
+    whole: bool = True,
+    dtype: Any = "float32",
+    seed: int = 0,
+    rename: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Extraction:
+    """Turn a fully fine-tuned model into a small adapter of its base.
+
+    Of each changed matrix tau = theta - theta0 = U S V the strongest directions become
+    B = U sqrt(S) [outputs, rank] and A = sqrt(S) V [rank, inputs], with scale 1: the best
+    approximation of that rank (Eckart & Young). Biases of adapted modules, and small modules such
+    as norms, are kept as they are. One matrix is in memory at a time.
+
+    Args:
+      base, finetuned: anything that `open_checkpoint` takes.
+      out: a folder: adapter_config.json and adapter_model.safetensors, for PEFT and transformers.
+      rank: of every matrix; with `energy` the most. A matrix whose factors would be no smaller
+        than itself counts as small.
+      energy: the share of |tau|^2 of each matrix that its factors keep at least, in (0, 1].
+      method: "randomised" (sketches with three power iterations; on measured spectra the error is
+        within 1 % of the best, several times faster for small ranks) or "exact".
+      modules: glob patterns of the modules that get factors.
+      embeddings: glob patterns of those that are nn.Embedding, for which PEFT has other names.
+      whole: keep all else that changed whole, where PEFT can; otherwise it is left out.
+      dtype: of the factors.
+      rename: as in `merge_many`.
+
+    Returns: an Extraction, with the relative error of every matrix and what was left out and why.
+    Raises: CheckpointError where the two are not of one model; MergeError for senseless arguments,
+      no changes, NaN or Inf.
+    Source: Hu et al. 2021, arXiv 2106.09685, for the form; Halko et al. 2011, arXiv 0909.4061.
+    """
+    ranks = _ranks(rank, energy)
+    chosen = one_of("method", method, METHODS)
+    dtype = _dtype(dtype)
+    pair = _Pair(
+        open_checkpoint(base, label="base", rename=rename),
+        open_checkpoint(finetuned, label="fine-tuned", rename=rename),
+    )
+    target = Path(os.path.abspath(out))
+    inputs = [file.path for c in (pair.theta0, pair.theta) for file in c.files]
+    written = ("adapter_config.json", WEIGHTS)
+    check_target(target, overwrite=overwrite, writes=written, inputs=inputs)
+    norms = pair.norms()
+    found = sort_out(pair.theta0, list(norms), rank, modules, list(embeddings), whole=whole)
+    factors, matrices = [], []
+    for matrix in found.matrices:
+        one, told = _extracted(pair, matrix, ranks, chosen, dtype, seed)
+        factors.append(one)
+        matrices.append(told)
+    prefixes = {m.name.rpartition(".")[0]: m.module for m in found.matrices}
+    biases = {_peft_name(prefixes, name): pair.tuned(name) for name in found.biases}
+    kept = {n: pair.tuned(n) for name in found.whole for n in siblings(pair.theta0, name)}
+    write_adapter(target, factors, biases, kept, str(base) if _is_path(base) else None)
+    lost = sum((m.error * norms[m.name]) ** 2 for m in matrices)
+    lost += sum(norms[name] ** 2 for name in found.left_out)
+    return Extraction(
+        folder=str(target),
+        matrices=tuple(matrices),
+        whole=(*found.biases, *found.whole),
+        left_out=found.left_out,
+        error=(lost / sum(norm**2 for norm in norms.values())) ** 0.5,
+        bytes=sum(f.a.nbytes + f.b.nbytes for f in factors)
+        + sum(t.nbytes for t in (*biases.values(), *kept.values())),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """theta0 and theta."""
+
+    theta0: Checkpoint
+    theta: Checkpoint
+
+    def tau(self, name: str) -> Tensor:
+        """theta - theta0 in fp32, on the CPU."""
+        start = tensor_of(self.theta0, name).detach().cpu().float()
+        return self.tuned(name).float() - start
+
+    def tuned(self, name: str) -> Tensor:
+        """theta's own."""
+        return tensor_of(self.theta, name).detach().cpu()
+
+    def norms(self) -> dict[str, float]:
+        """|tau| of each parameter that changed."""
+        import torch
+
+        agreement = check_agreement(self.theta0, [self.theta])
+        check_integer_buffers(self.theta0, [self.theta], agreement.integers)
+        found = {
+            name: float(torch.linalg.vector_norm(self.tau(name), dtype=torch.float64))
+            for name in agreement.names
+        }
+        broken = [name for name, norm in found.items() if not 0 <= norm < float("inf")]
+        if broken:
+            raise MergeError(f"extract_lora: NaN or Inf in {', '.join(broken[:10])} of the models")
+        changed = {name: norm for name, norm in found.items() if norm > 0}
+        if not changed:
+            raise MergeError("extract_lora: the two models are equal; there is nothing to extract")
+        return changed
+
+
+def _extracted(
+    pair: _Pair, matrix: Matrix, ranks: tuple[int, float | None], method: str, dtype: str, seed: int
+) -> tuple[Factors, Extracted]:
+    import torch
+
+    tau = pair.tau(matrix.name)
+    left, values, right = _decomposed(tau, ranks, method, seed ^ zlib.crc32(matrix.name.encode()))
+    root = values.sqrt()
+    b, a = (left * root).to(torch_dtype(dtype)), (root[:, None] * right).to(torch_dtype(dtype))
+    rest = torch.linalg.matrix_norm(tau - b.float() @ a.float())
+    error = float(rest / torch.linalg.matrix_norm(tau))
+    told = Extracted(matrix.name, tuple(tau.shape), len(values), error)
+    if matrix.transposed:
+        b, a = a.mT, b.mT
+    return Factors(matrix, b.contiguous(), a.contiguous()), told
+
+
+def _decomposed(tau: Tensor, ranks: tuple[int, float | None], method: str, seed: int) -> Spectrum:
+    from .low_rank import exact, randomised
+
+    rank, energy = min(ranks[0], *tau.shape), ranks[1]
+    if method == "exact":
+        return exact(tau, rank, energy)
+    return randomised(tau, rank, energy, seed=seed)
+
+
+def _ranks(rank: int | None, energy: float | None) -> tuple[int, float | None]:
+    if rank is None and energy is None:
+        raise MergeError("extract_lora: give rank=, energy=, or both")
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+        raise MergeError(f"extract_lora: rank is {rank!r}; expected a whole number of at least 1")
+    if energy is not None and one_number("energy", energy, 0.0, 1.0) == 0:
+        raise MergeError("extract_lora: energy is 0; expected a share in (0, 1]")
+    return (1 << 30 if rank is None else rank), None if energy is None else float(energy)
+
+
+def _dtype(dtype: Any) -> str:
+    name = str(dtype) if str(dtype) in FLOATING else from_torch_name(str(dtype))
+    if name not in FLOATING:
+        raise MergeError(f"dtype is {dtype!r}; expected float32, float16 or bfloat16")
+    return str(name)
+
+
+def _peft_name(prefixes: Mapping[str, str], name: str) -> str:
+    """Where PEFT has the bias of an adapted module: in the layer that it wraps."""
+    module, _, leaf = name.rpartition(".")
+    return f"{prefixes[module]}.base_layer.{leaf}"
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike)

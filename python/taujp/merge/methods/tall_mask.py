@@ -1,0 +1,45 @@
+"""TALL masks: from the sum of all task vectors, each task takes what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import MergeError
+from ..formula import Formula
+from ..method import tensor_method
+from ..recipe import one_number
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..parameter import Parameter
+
+
+@tensor_method("tall_mask", cost="one pass; N models", per_task=True)
+def tall_mask(n: int, *, share: float | list[float] = 0.4) -> Formula:
+    """Find each task's own weights in a sum of task vectors: N models of one vector and N masks.
+
+    With the sum s = sum_i c_i tau_i, task i needs an element where |c_i tau_i| >= `share`
+    |s - c_i tau_i|; its model is theta0 + lambda_ s there, theta0 elsewhere. The paper has
+    coefficients of 1 and finds `share` (its lambda) for each task on validation data, in 0.2 to
+    0.6: a list of N. `consensus` makes one model of the same masks.
+    Source: Wang et al. 2024, arXiv 2405.07813.
+    """
+    shares = _shares(share, n)
+
+    def merged(parameter: Parameter) -> Iterator[Tensor]:
+        (row,) = parameter.rows
+        terms = [tau * c for tau, c in zip(parameter.vectors, row, strict=True)]
+        total = sum(terms[1:], terms[0])
+        for term, least in zip(terms, shares, strict=True):
+            yield total * (term.abs() >= least * (total - term).abs())
+
+    return Formula(merged, pointwise=True)
+
+
+def _shares(share: float | list[float], n: int) -> list[float]:
+    given = list(share) if isinstance(share, list | tuple) else [share] * n
+    if len(given) != n:
+        raise MergeError(f"share has {len(given)} values for {n} checkpoints; give one, or {n}")
+    return [one_number("share", value, 0.0, float("inf")) for value in given]

@@ -1,0 +1,68 @@
+"""WUDI-Merging: the merged vector that disturbs no task's own inputs, found by descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..formula import Blend, Formula
+from ..method import tensor_method
+from ..recipe import one_number
+from .tsv_m import means
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..parameter import Parameter
+
+
+@tensor_method("wudi", cost="a matrix of every checkpoint in memory; `steps` products with it")
+def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
+    """Merge linear layers so that each task's inputs, which its task vector spans, see their own.
+
+    For matrices Delta minimises sum_i |(Delta - tau_i) tau_i^T|^2 / |tau_i|^2 by `steps` of Adam
+    with step length `rate`, from sum_i tau_i on, tau_i here and below times c_i; what is no matrix
+    gets the mean. The gradient is 2 (Delta G - H) with G = sum_i tau_i^T tau_i / |tau_i|^2 and
+    H = sum_i tau_i tau_i^T tau_i / |tau_i|^2, once for all steps: one product a step instead of 3 N.
+    The authors leave out embeddings and heads: use prefix=. `rate` is absolute: 300 steps of 1e-5
+    move an element by 0.003 at most.
+    Source: Cheng et al. 2025, arXiv 2503.08099.
+    """
+    count = int(one_number("steps", steps, 0, 1_000_000))
+    length = one_number("rate", rate, 0.0, 1e3)
+
+    def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
+        if len(parameter.shape) != 2:
+            yield from means(parameter)
+            return
+        for row in parameter.rows:
+            yield _descended(parameter, row, count, length)
+
+    return Formula(merged, decomposes=True)
+
+
+def _descended(parameter: Parameter, row: tuple[float, ...], steps: int, rate: float) -> Tensor:
+    import torch
+
+    total = parameter.weighted_sum(row)
+    gram, target = total.new_zeros(total.shape[1], total.shape[1]), torch.zeros_like(total)
+    for i, c in enumerate(row):
+        tau = parameter.vector(i).mul_(c)
+        size = float(tau.square().sum(dtype=torch.float64))
+        if size > 0:
+            own = (tau.mT @ tau).div_(size)
+            gram += own
+            target += tau @ own
+    return _adam(total, gram, target, steps, rate)
+
+
+def _adam(start: Tensor, gram: Tensor, target: Tensor, steps: int, rate: float) -> Tensor:
+    """Adam with its usual constants: decays 0.9 and 0.999, 1e-8 below."""
+    found, mean, square = start, start * 0.0, start * 0.0
+    for step in range(1, steps + 1):
+        slope = (found @ gram).sub_(target).mul_(2.0)
+        mean.lerp_(slope, 0.1)
+        square.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        below = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
+        found = found.addcdiv(mean, below, value=-rate / (1 - 0.9**step))
+    return found
