@@ -35,10 +35,10 @@ static std::vector<Place> places_of(const std::vector<PlaceTuple>& tuples) {
   return places;
 }
 
-static Item make_item(bool copy, int64_t size, int64_t before, int32_t coefs,
+static Item make_item(bool copy, int64_t size, int64_t before, int64_t row, int32_t coefs,
                       const std::vector<PlaceTuple>& sources,
                       const std::vector<PlaceTuple>& targets, std::vector<uint64_t> keys) {
-  return {copy, size, before, coefs, places_of(sources), places_of(targets), std::move(keys)};
+  return {copy, size, before, row, coefs, places_of(sources), places_of(targets), std::move(keys)};
 }
 
 static std::unique_ptr<Job> start(Plan plan) {
@@ -69,12 +69,13 @@ static void bind_plan(py::module_& m) {
       .def(py::init(&named_recipe), py::kw_only(), py::arg("lambdas"), py::arg("density"),
            py::arg("skip"), py::arg("fold"), py::arg("sparsifier"), py::arg("rescale"),
            py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
-           py::arg("deltas") = false, py::arg("over_model") = false);
+           py::arg("deltas") = false, py::arg("over_model") = false, py::arg("spread") = 0.0,
+           py::arg("dials") = std::vector<double>(), py::arg("weighting") = "given");
   py::class_<InputFile>(m, "InputFile").def(py::init([](std::string path, int64_t size, int64_t t) {
     return InputFile{std::move(path), size, t};
   }));
   py::class_<Item>(m, "Item").def(py::init(&make_item), py::kw_only(), py::arg("copy"),
-                                  py::arg("size"), py::arg("before") = 0, py::arg("coefs"),
+                                  py::arg("size"), py::arg("before") = 0, py::arg("row") = 0, py::arg("coefs"),
                                   py::arg("sources"), py::arg("targets"), py::arg("keys"));
   py::class_<Plan>(m, "Plan")
       .def(py::init<>())

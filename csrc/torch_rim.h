@@ -54,11 +54,24 @@ inline void check_table(const Tensor& table, ScalarType dtype, int64_t size, con
                   table.numel());
 }
 
+// Elements to a row of a parameter, where the recipe looks at rows.
+inline int64_t checked_row(const Recipe& recipe, const std::vector<int64_t>& rows, int64_t p,
+                           int64_t size) {
+  if (recipe.sparsifier != Sparsifier::rank && recipe.sparsifier != Sparsifier::importance)
+    return 0;
+  STD_TORCH_CHECK(p < static_cast<int64_t>(rows.size()), "taujp: ", rows.size(),
+                  " row lengths; expected one for each parameter");
+  STD_TORCH_CHECK(size == 0 || (rows[p] > 0 && size % rows[p] == 0), "taujp: rows of ", rows[p],
+                  " elements in a parameter of ", size);
+  return rows[p];
+}
+
 // sources [P * N], bases [P] or none, results [P * K]; coefs [G, K, N] float32, groups [P] int64,
-// keys [P, N] int64 or empty.
+// keys [P, N] int64 or empty, rows [P] or none.
 inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources,
                         const std::vector<Tensor>& bases, const std::vector<Tensor>& results,
-                        const Tensor& coefs, const Tensor& groups, const Tensor& keys) {
+                        const Tensor& coefs, const Tensor& groups, const Tensor& keys,
+                        const std::vector<int64_t>& rows = {}) {
   const int64_t n = recipe.checkpoints, k = recipe.results;
   STD_TORCH_CHECK(n > 0 && sources.size() % n == 0, "taujp: ", sources.size(), " sources for ", n,
                   " checkpoints");
@@ -71,7 +84,11 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
   STD_TORCH_CHECK(coefs.dim() == 3 && coefs.size(1) == k && coefs.size(2) == n,
                   "taujp: coefs must be [groups, ", k, ", ", n, "]");
   check_table(coefs, ScalarType::Float, coefs.numel(), "coefs");
-  if (keys.numel() > 0) check_table(keys, ScalarType::Long, count * n, "keys");
+  const bool tosses =
+      recipe.sparsifier == Sparsifier::random || recipe.sparsifier == Sparsifier::rank;
+  if (tosses || keys.numel() > 0) check_table(keys, ScalarType::Long, count * n, "keys");
+  STD_TORCH_CHECK(recipe.sparsifier != Sparsifier::importance || !bases.empty(),
+                  "taujp: importances need bases");
   Batch batch;
   batch.sources.reserve(count * n);
   batch.targets.reserve(results.size());
@@ -83,6 +100,7 @@ inline Batch make_batch(const Recipe& recipe, const std::vector<Tensor>& sources
                     coefs.size(0));
     Parameter parameter;
     parameter.size = size;
+    parameter.row = checked_row(recipe, rows, p, size);
     for (int64_t i = 0; i < n; ++i) {
       const Tensor& source = sources[p * n + i];
       check_like(source, sources[0], size, "a source");

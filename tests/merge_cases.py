@@ -1,4 +1,7 @@
-"""What the common tests ask of each whole-tensor method: a new method adds a line here."""
+"""What the common tests ask of a method of whole tensors, or with a fold or selection of its own.
+
+A new method adds a line here, and a twin to reference_merge.py.
+"""
 
 from __future__ import annotations
 
@@ -69,13 +72,7 @@ CASES = {
     "wudi": Case(3, MIX, [{"steps": 0}, {"steps": 4, "rate": 1e-3}], equals=False, matrix=True),
     "della_linear": Case(3, MIX, THIN, symmetric=False, equals=False),
 }
-# Those that need statistics of data, and those that give a model for each task, have tests of their
-# own: test_fisher.py, test_regmean.py, test_merge_masks.py.
-TENSOR_METHODS = [
-    name
-    for name, method in taujp.methods().items()
-    if method.tensors and not (method.statistics or method.per_task)
-]
+TENSOR_METHODS = list(CASES)
 BASED = [name for name in TENSOR_METHODS if taujp.methods()[name].base != "none"]
 BASELESS = [name for name in TENSOR_METHODS if taujp.methods()[name].base != "needed"]
 WAYS = [(name, True) for name in BASED] + [(name, False) for name in BASELESS]

@@ -8,10 +8,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
 import taujp_ext
+from taujp.merge.recipe import Recipe
 
 SHAPES = [(7,), (1000,), (3, 700), (0,), (), (4500,)]
 FORMATS = [
@@ -24,7 +27,49 @@ FOLDS = ["linear", "elect_weighted", "elect_unweighted", "largest"]
 SIEVES = [("none", "none")] + [
     (sieve, rescale) for sieve in ("magnitude", "random") for rescale in ("none", "density", "l1")
 ]
+# Folds, sieves and weightings of single methods: with each other where that is a method's, or near.
+OWN_FOLDS = [(f, "none", "none", "given") for f in ("near", "own_or_mean", "consensus")]
+OWN_FOLDS += [("own_or_mean", "none", "none", "changes"), ("consensus", "random", "l1", "given")]
+OWN_SIEVES = [("linear", "rank", rescale, "given") for rescale in ("none", "density", "l1")]
+OWN_SIEVES += [("elect_weighted", "rank", "density", "given"), ("largest", "rank", "l1", "given")]
+OWN_SIEVES += [("elect_unweighted", sieve, "none", "squares") for sieve in ("none", "variance")]
+OWN_SIEVES += [("linear", "variance", "none", "given"), ("linear", "importance", "none", "given")]
+WAYS = [(False, 1, True), (True, 5, True), (True, 1, False)]  # normalize, K, with a base
 N = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """One combination; `normalize`, `k` and `has_base` as in WAYS."""
+
+    fold: str
+    sieve: str
+    rescale: str
+    weighting: str
+    rounding: str
+    normalize: bool
+    k: int
+    has_base: bool
+
+    @property
+    def skip(self) -> list[float]:
+        """Shares of the largest that are left out, where that means something."""
+        return [0.01] * N if self.k > 1 and self.sieve == "magnitude" else []
+
+    def rows(self) -> list[int]:
+        """Elements to a row of each of SHAPES."""
+        recipe = Recipe(sparsifier=self.sieve)
+        return [recipe.row(shape) for shape in SHAPES]
+
+
+def grid() -> Iterator[Case]:
+    """Everything that shares its code with everything else, then what single methods have."""
+    roundings = ["exact", "F32", "F16", "BF16"]
+    for fold, (sieve, rescale), rounding, way in itertools.product(FOLDS, SIEVES, roundings, WAYS):
+        yield Case(fold, sieve, rescale, "given", rounding, *way)
+    for parts, rounding, way in itertools.product(OWN_FOLDS + OWN_SIEVES, roundings, WAYS):
+        if parts[1] != "importance" or way[2]:
+            yield Case(*parts, rounding, *way)
 
 
 def inputs(formats: tuple[torch.dtype, ...]) -> tuple[list, list]:
@@ -45,44 +90,47 @@ def digest(results: list[torch.Tensor]) -> str:
     return hashlib.blake2b(b"".join(parts), digest_size=8).hexdigest()
 
 
+def merge(case: Case, sources: list, bases: list, results: list, threads: int) -> None:
+    """The case's call of the operation."""
+    generator = torch.Generator().manual_seed(case.k)
+    torch.ops.taujp.merge_(
+        sources,
+        bases if case.has_base else [],
+        results,
+        torch.randn(1, case.k, N, generator=generator),
+        torch.zeros(len(SHAPES), dtype=torch.int64),
+        torch.arange(len(SHAPES) * N, dtype=torch.int64) * 7919**4,
+        [0.7] * case.k,
+        [0.3, 0.5, 1.0],
+        case.skip,
+        case.fold,
+        case.sieve,
+        case.rescale,
+        case.rounding,
+        case.normalize,
+        True,
+        False,
+        case.fold == "largest" and case.normalize and case.sieve in ("none", "magnitude"),
+        threads,
+        0.15,
+        [0.005, 2.0, 1.5],
+        case.weighting,
+        case.rows(),
+    )
+
+
 def cases(device: torch.device, threads: int = 2):
     """Every combination as (its name, the digest of its results)."""
     for formats in FORMATS:
         bases, sources = ([t.to(device) for t in ts] for ts in inputs(formats))
-        ways = [(False, 1, True), (True, 5, True), (True, 1, False)]
-        grid = itertools.product(FOLDS, SIEVES, ["exact", "F32", "F16", "BF16"], ways)
-        for fold, (sieve, rescale), rounding, (normalize, k, has_base) in grid:
-            generator = torch.Generator().manual_seed(k)
+        for case in grid():
             results = [
                 torch.full(shape, 7.0, dtype=formats[2], device=device)
                 for shape in SHAPES
-                for _ in range(k)
+                for _ in range(case.k)
             ]
-            skip = [0.01] * N if k > 1 and sieve == "magnitude" else []
-            torch.ops.taujp.merge_(
-                sources,
-                bases if has_base else [],
-                results,
-                torch.randn(1, k, N, generator=generator),
-                torch.zeros(len(SHAPES), dtype=torch.int64),
-                torch.arange(len(SHAPES) * N, dtype=torch.int64) * 7919**4,
-                [0.7] * k,
-                [0.3, 0.5, 1.0],
-                skip,
-                fold,
-                sieve,
-                rescale,
-                rounding,
-                normalize,
-                True,
-                False,
-                fold == "largest" and normalize,
-                threads,
-            )
-            yield (
-                f"{formats} {fold} {sieve} {rescale} {rounding} {normalize} {k} {has_base}",
-                digest(results),
-            )
+            merge(case, sources, bases, results, threads)
+            yield f"{formats} {case}", digest(results)
         coefs = torch.randn(1, 4, N, generator=torch.Generator().manual_seed(1))
         products = torch.ops.taujp.products(sources, bases, coefs, False, 4, threads)
         yield f"{formats} products", digest([products])

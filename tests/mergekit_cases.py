@@ -256,7 +256,7 @@ SELECTIONS = {
     "arcee_fusion": Case(
         "merge_method: arcee_fusion\n" + PAIR, share=0.02, dtypes=(torch.float32,)
     ),
-    "ram": Case("merge_method: ram\nparameters: {epsilon: 0.01}\n" + ALIKE, half_share=0.01),
+    "ram": Case("merge_method: ram\nparameters: {epsilon: 0.01}\n" + ALIKE, half_share=0.03),
     "ramplus_tl": Case(
         "merge_method: ramplus_tl\nparameters: {r: 0.5, alpha: 3.0, epsilon: 0.01}\n" + ALIKE,
         dtypes=(torch.float32,),  # mergekit writes fp32 whatever the inputs are; ours, their dtype

@@ -47,11 +47,12 @@ TWINS: dict[str, Twin] = {
         matrices.svc,
         matrices.tsv_m,
         matrices.wudi,
-        masks.emr,
         masks.pcb,
-        masks.tall_mask,
     )
 }
+
+# Of methods that give a model for each checkpoint; such a twin gives a list.
+BY_TASK: dict[str, Twin] = {twin.__name__: twin for twin in (masks.emr, masks.tall_mask)}
 
 
 def merged(
@@ -86,7 +87,7 @@ def merged_by_task(
     for name in names:
         theta0 = None if base is None else base[name].double()
         given = Given(name, vectors[name], theta0, weights, names, model)
-        results = TWINS[method](given, **options)
+        results = (TWINS | BY_TASK)[method](given, **options)
         results = results if isinstance(results, list) else [results]
         found = found or [{} for _ in results]
         for one, result in zip(found, results, strict=True):

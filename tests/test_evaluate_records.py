@@ -16,12 +16,17 @@ from taujp.evaluate.record import SCHEMA, Cost, Provenance
 from taujp.evaluate.result_files import load_record, load_records, load_result, save_result
 from taujp.evaluate.results import Scores, Single, SingleTask, Unqualified
 from taujp.evaluate.schema import kinds
+from taujp.inspecting import Directions, Inspection, Part
 from taujp.searching import Search, Trial
 from taujp.tangent.metric import TauJpMatrix
 
 MADE = MadeResults(WAYS["linear"], 0)
 ADDITION, NEGATION = MADE.addition("ties"), MADE.negation()
 TRIAL = Trial({"method": "ties", "density": 0.2}, 0.9, ADDITION.chosen.scores, 1.5)
+PART = Part(
+    "a.0", 9, (1.0,), None, ((1.0,),), (0.5,), 0.25, 0.1,
+    Directions(1, 2, ((0.5, 0.25),), (2.0,), ((1.0,),), 0.5),
+)  # fmt: skip
 BY_LAYER = {"letters": {"visual.a": 0.5, "visual.b": 0.25}, "digits": 1.0}
 EVERY = {
     "single": MADE.single("jointly"),
@@ -51,6 +56,7 @@ EVERY = {
         {"normalize": False},
         Cost(2.0, 1, "cpu"),
     ),
+    "inspection": Inspection(("a",), None, "layer", PART, (replace(PART, directions=None),)),
     "tau_jp_matrix": TauJpMatrix(("a", "b"), ("c",), ((0.5,), (1.0,))),
 }
 PROVENANCE = Provenance("demo", "linear", {"a": "1f"}, {"a": "2e"}, 3, {"torch": "2"}, "now", "x")

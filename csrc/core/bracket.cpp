@@ -23,7 +23,7 @@ using Words = std::vector<uint32_t>;
 
 // Appends what lies in the brackets to between [N * ranks]; returns how many elements that were.
 int64_t gather_piece(Run run, const Bracket* brackets, int ranks, Words* between, int64_t* above) {
-  const int cells = run.checkpoints * ranks;
+  const int cells = (run.measure == Measure::variance ? 1 : run.checkpoints) * ranks;
   const int64_t end = run.end, room = std::min(end - run.begin, kGatherRun);
   Words found(cells * room);
   int64_t all = 0;
@@ -40,14 +40,15 @@ int64_t gather_piece(Run run, const Bracket* brackets, int ranks, Words* between
   return all;
 }
 
-// abs(tau_i) as bits at evenly spread places: [N] samples.
+// Every measure as bits at evenly spread places: [N] samples, or one.
 std::vector<Words> sample(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
                           int64_t elements) {
   const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
   const int64_t step = std::max<int64_t>(1, elements / (kSample / kSampleRun));
-  const std::vector<Bracket> everything(recipe.checkpoints, {0, 0x7fffffffu});
-  std::vector<Words> samples(recipe.checkpoints);
-  std::vector<int64_t> unused(recipe.checkpoints);
+  const int measures = measures_of(recipe);
+  const std::vector<Bracket> everything(measures, {0, 0x7fffffffu});
+  std::vector<Words> samples(measures);
+  std::vector<int64_t> unused(measures);
   int64_t next = step / 2;
   for (const Tile& tile : tiles) {
     const int64_t size = tile.end - tile.begin;
@@ -116,7 +117,7 @@ Gathered gather(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetc
 // The threshold for one rank; false where it is not in the bracket.
 bool settle(RankSearch& search, int k, int64_t above, Words between) {
   const int64_t wanted = search.wanted[k], missing = wanted - above;
-  if (wanted <= 0 || wanted >= search.size) return true;  // RankSearch::finish knows
+  if (search.edges && (wanted <= 0 || wanted >= search.size)) return true;  // finish() knows
   if (missing <= 0 || missing > static_cast<int64_t>(between.size())) return false;
   const auto place = between.begin() + missing - 1;
   std::nth_element(between.begin(), place, between.end(), std::greater<uint32_t>());

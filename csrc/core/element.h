@@ -32,20 +32,64 @@ TAUJP_INLINE bool is_above_at(float tau, int64_t index, const Above& above) {
   return bits > above.bits || (bits == above.bits && index < above.cut);
 }
 
+TAUJP_INLINE float variance_at(const Run& run, int64_t j) {
+  return variance_of<float>(run.checkpoints,
+                            [&](int i) TAUJP_INLINE_LAMBDA { return tau_as_asked(run, i, j); });
+}
+
+// What is ranked of tau_i; `variance` is the element's, where that is it.
+TAUJP_INLINE float measured(const Run& run, int i, int64_t j, float tau, float variance) {
+  switch (run.measure) {
+    case Measure::variance: return variance;
+    case Measure::importance:
+      return absolute(tau) * run.factors[i * run.rows + (run.first + j) / run.row];
+    default: return tau;
+  }
+}
+
+TAUJP_INLINE float measure_at(const Run& run, int i, int64_t j) {
+  if (run.measure == Measure::variance) return variance_at(run, j);
+  return measured(run, i, j, tau_as_asked(run, i, j), 0.0f);
+}
+
+// The variance that `sparsified` will ask for, if it will.
+TAUJP_INLINE float variance_if_asked(const Run& run, int64_t j) {
+  return run.sparsifier == Sparsifier::variance ? variance_at(run, j) : 0.0f;
+}
+
+TAUJP_INLINE bool is_head(int64_t index, uint64_t key, uint32_t limit) {
+  return coin(static_cast<uint32_t>(index),
+              key_of_block(key, static_cast<uint64_t>(index) >> 32)) < limit;
+}
+
 template <class Steps>
-TAUJP_INLINE float sparsified(const Run& run, int i, int64_t j, float tau) {
+TAUJP_INLINE float sparsified(const Run& run, int i, int64_t j, float tau, float variance) {
   if (run.sieves == nullptr || run.sparsifier == Sparsifier::none) return tau;
   const Sieve& sieve = run.sieves[i];
   const int64_t index = run.first + j;
   bool kept;
-  if (run.sparsifier == Sparsifier::magnitude) {
-    kept = is_above_at(tau, index, sieve.keep) && !is_above_at(tau, index, sieve.skip);
-  } else {
+  if (run.sparsifier == Sparsifier::random) {
     if (sieve.limit > 0xffffffffull) return tau;
-    const uint64_t key = key_of_block(sieve.key, static_cast<uint64_t>(index) >> 32);
-    kept = coin(static_cast<uint32_t>(index), key) < static_cast<uint32_t>(sieve.limit);
+    kept = is_head(index, sieve.key, static_cast<uint32_t>(sieve.limit));
+  } else {
+    const float size = measured(run, i, j, tau, variance);
+    kept = is_above_at(size, index, sieve.keep) && !is_above_at(size, index, sieve.skip);
   }
   return kept ? Steps::round(tau * sieve.scale) : 0.0f;
+}
+
+// tau_i as the statistics see it, of what its sieve keeps.
+TAUJP_INLINE float survivor_at(const Run& run, int i, int64_t j) {
+  return sparsified<Exact>(run, i, j, tau_as_asked(run, i, j), variance_if_asked(run, j));
+}
+
+// Element j of a row, thinned by its rank there: merge/odds.h. `index` is its index in the tensor.
+template <class Steps>
+TAUJP_INLINE float thinned_at(const float* row, int64_t length, int64_t j, int64_t index,
+                              const uint32_t* limits, const float* scales, uint64_t key) {
+  const int64_t rank =
+      rank_in_row(length, j, [&](int64_t k) TAUJP_INLINE_LAMBDA { return row[k]; });
+  return is_head(index, key, limits[rank]) ? Steps::round(row[j] * scales[rank]) : 0.0f;
 }
 
 template <class Steps, class Formula>
@@ -60,13 +104,19 @@ TAUJP_INLINE float finish_at(const Run& run, const Formula& fold, float lambda, 
 template <class Steps, template <class, class> class Formula, int block>
 TAUJP_INLINE void merge_results_at(const Run& run, int k, int64_t j, float& poison) {
   Formula<float, Steps> folds[block];
-  for (int b = 0; b < block; ++b) folds[b].start();
-  for (int i = 0; i < run.checkpoints; ++i) {
-    const float tau = sparsified<Steps>(run, i, j, tau_at<Steps>(run, i, j, poison));
-    for (int b = 0; b < block; ++b)
-      folds[b].take(tau,
-                    Steps::round(run.coefs[static_cast<int64_t>(k + b) * run.checkpoints + i]));
-  }
+  for (int b = 0; b < block; ++b) folds[b].start(run.dials);
+  const float variance = variance_if_asked(run, j);
+  const auto each = [&](auto take) TAUJP_INLINE_LAMBDA {
+    for (int i = 0; i < run.checkpoints; ++i) {
+      const float tau = sparsified<Steps>(run, i, j, tau_at<Steps>(run, i, j, poison), variance);
+      for (int b = 0; b < block; ++b)
+        take(folds[b], tau,
+             Steps::round(run.coefs[static_cast<int64_t>(k + b) * run.checkpoints + i]));
+    }
+  };
+  each([](auto& fold, float tau, float coef) TAUJP_INLINE_LAMBDA { fold.take(tau, coef); });
+  if constexpr (Formula<float, Steps>::looks == 2)
+    each([](auto& fold, float tau, float coef) TAUJP_INLINE_LAMBDA { fold.take_again(tau, coef); });
   for (int b = 0; b < block; ++b)
     store(run.targets[k + b], j, finish_at<Steps>(run, folds[b], run.lambda[k + b], j));
 }
@@ -102,8 +152,8 @@ inline void with_formula(Fold fold, Rounding rounding, Work& work) {
 }
 
 // The digit that round `query.round` counts, or -1 for an element without the prefix.
-TAUJP_INLINE int digit_of(float tau, const RankQuery& query, int rank) {
-  const uint32_t bits = magnitude_bits(tau);
+TAUJP_INLINE int digit_of(float measure, const RankQuery& query, int rank) {
+  const uint32_t bits = magnitude_bits(measure);
   if (query.round == 0) return static_cast<int>(bits >> 20);
   const int shift = query.round == 1 ? 10 : 0;
   return bits >> (shift + 10) == query.prefix[rank] ? static_cast<int>(bits >> shift & 0x3ffu) : -1;
@@ -115,6 +165,28 @@ TAUJP_INLINE double lane_sum(int64_t begin, int64_t end, int lane, Term term) {
   double sum = 0.0;
   for (int64_t j = begin + lane; j < end; j += 16) sum += term(j);
   return sum;
+}
+
+// The parts of merge/divergence.h for the row [begin, end) of tau_i.
+TAUJP_INLINE RowLargest largest_of_row(const Run& run, int i, int64_t begin, int64_t end) {
+  RowLargest largest{-INFINITY, -INFINITY, 0.0f};
+  for (int64_t j = begin; j < end; ++j) {
+    const float old = load(run.base, j), tau = tau_as_asked(run, i, j);
+    largest.old = larger(old, largest.old);
+    largest.now = larger(old + tau, largest.now);
+    largest.change = larger(absolute(tau), largest.change);
+  }
+  return largest;
+}
+
+TAUJP_INLINE Weights<float> weights_at(const Run& run, int i, int64_t j,
+                                       const RowLargest& largest) {
+  return weights_of(load(run.base, j), tau_as_asked(run, i, j), largest);
+}
+
+TAUJP_INLINE float divergence_at(const Run& run, int i, int64_t j, const RowLargest& largest,
+                                 const RowSums& sums) {
+  return divergence_term(load(run.base, j), tau_as_asked(run, i, j), largest, sums);
 }
 
 // Row k of combined task vectors at element j.

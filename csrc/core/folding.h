@@ -58,17 +58,22 @@ TAUJP_INLINE void fold_block(const Run& run, Taus& taus, int k, int64_t j, float
   Floats bases[registers];
   for (int r = 0; r < registers; ++r) {
     bases[r] = taus.base(j + r * kLanes);
-    for (int b = 0; b < results; ++b) folds[b][r].start();
+    for (int b = 0; b < results; ++b) folds[b][r].start(run.dials);
   }
   const float* coefs = run.coefs + static_cast<int64_t>(k) * run.checkpoints;
-  for (int i = 0; i < run.checkpoints; ++i) {
-    Floats tau[registers];
-    for (int r = 0; r < registers; ++r) tau[r] = taus.tau(i, j + r * kLanes, bases[r]);
-    for (int b = 0; b < results; ++b) {
-      const Floats coef = Steps::round(Floats(coefs[b * run.checkpoints + i]));
-      for (int r = 0; r < registers; ++r) folds[b][r].take(tau[r], coef);
+  const auto each = [&](auto take) TAUJP_INLINE_LAMBDA {
+    for (int i = 0; i < run.checkpoints; ++i) {
+      Floats tau[registers];
+      for (int r = 0; r < registers; ++r) tau[r] = taus.tau(i, j + r * kLanes, bases[r]);
+      for (int b = 0; b < results; ++b) {
+        const Floats coef = Steps::round(Floats(coefs[b * run.checkpoints + i]));
+        for (int r = 0; r < registers; ++r) take(folds[b][r], tau[r], coef);
+      }
     }
-  }
+  };
+  each([](auto& fold, Floats tau, Floats coef) TAUJP_INLINE_LAMBDA { fold.take(tau, coef); });
+  if constexpr (Formula<Floats, Steps>::looks == 2)
+    each([](auto& fold, Floats tau, Floats coef) TAUJP_INLINE_LAMBDA { fold.take_again(tau, coef); });
   for (int b = 0; b < results; ++b)
     for (int r = 0; r < registers; ++r)
       put(out + b * kRow, j + r * kLanes,

@@ -1,9 +1,12 @@
 // Everything a SIMD level offers, compiled once for each by level_*.cpp.
 #pragma once
+#include "core/divergences.h"
 #include "core/folding.h"
 #include "core/ranks.h"
 #include "core/rows.h"
 #include "core/sums.h"
+#include "core/thin.h"
+#include "core/weighing.h"
 
 namespace taujp {
 namespace TAUJP_LEVEL {
@@ -11,10 +14,8 @@ namespace TAUJP_LEVEL {
 template <class Steps, template <class, class> class Formula, bool normalize>
 static void merge_row(const Run& run, int64_t first, int64_t count, Floats& poison) {
   read_base(run, first, count, poison);
-  for (int i = 0; i < run.checkpoints; ++i) {
-    read_tau<Steps>(run, i, first, count, poison);
-    sparsify_row<Steps>(run, i, first, count);
-  }
+  for (int i = 0; i < run.checkpoints; ++i) read_tau<Steps>(run, i, first, count, poison);
+  sparsify_rows<Steps>(run, first, count);
   FromRows taus{run};
   fold_results<Steps, Formula, normalize>(run, taus, first, count);
 }
@@ -82,8 +83,9 @@ static bool merge(const Run& run) {
   return false;
 }
 
-static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits, gather,
-                                 count_equal,      sum_magnitudes, sum_products};
+static const Level this_level = {
+    TAUJP_LEVEL_NAME, merge,       count_digits,  gather,      count_equal, sum_magnitudes,
+    sum_products,     sum_squares, count_changes, divergences, thin};
 
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

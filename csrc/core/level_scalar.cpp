@@ -1,5 +1,7 @@
 // The level "scalar": what a CUDA thread does, one element after another on the host. Slow; there
 // to hold the code that CUDA runs against the SIMD levels (TAUJP_SIMD=scalar).
+#include <algorithm>
+
 #include "core/element.h"
 
 namespace taujp {
@@ -21,21 +23,23 @@ bool merge(const Run& run) {
   return each.poison != 0.0f;
 }
 
+int measures_of(const Run& run) { return run.measure == Measure::variance ? 1 : run.checkpoints; }
+
 void count_digits(const Run& run, const RankQuery* queries, int ranks, int64_t* histograms) {
-  for (int i = 0; i < run.checkpoints; ++i)
+  for (int i = 0; i < measures_of(run); ++i)
     for (int rank = 0; rank < (queries[i].round == 0 ? 1 : ranks); ++rank)
       for (int64_t j = run.begin; j < run.end; ++j) {
-        const int digit = digit_of(tau_as_asked(run, i, j), queries[i], rank);
+        const int digit = digit_of(measure_at(run, i, j), queries[i], rank);
         if (digit >= 0) ++histograms[(static_cast<int64_t>(i) * ranks + rank) * kDigits + digit];
       }
 }
 
 void gather(const Run& run, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
             uint32_t* between, int64_t* counts) {
-  for (int i = 0; i < run.checkpoints; ++i)
+  for (int i = 0; i < measures_of(run); ++i)
     for (int cell = i * ranks; cell < (i + 1) * ranks; ++cell)
       for (int64_t j = run.begin; j < run.end; ++j) {
-        const uint32_t bits = magnitude_bits(tau_as_asked(run, i, j));
+        const uint32_t bits = magnitude_bits(measure_at(run, i, j));
         above[cell] += bits > brackets[cell].high;
         if (bits >= brackets[cell].low && bits <= brackets[cell].high)
           between[cell * room + counts[cell]++] = bits;
@@ -43,11 +47,11 @@ void gather(const Run& run, const Bracket* brackets, int ranks, int64_t room, in
 }
 
 void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* counts) {
-  for (int i = 0; i < run.checkpoints; ++i)
+  for (int i = 0; i < measures_of(run); ++i)
     for (int rank = 0; rank < ranks; ++rank)
       for (int64_t j = run.begin; j < run.end; ++j)
         counts[i * ranks + rank] +=
-            magnitude_bits(tau_as_asked(run, i, j)) == bits[i * ranks + rank];
+            magnitude_bits(measure_at(run, i, j)) == bits[i * ranks + rank];
 }
 
 template <class Term>
@@ -63,9 +67,9 @@ void sum_magnitudes(const Run& run, double* sums) {
   for (int i = 0; i < run.checkpoints; ++i) {
     sums[i] +=
         tree_sum(run.begin, run.end, [&](int64_t j) { return absolute(tau_as_asked(run, i, j)); });
-    sums[run.checkpoints + i] += tree_sum(run.begin, run.end, [&](int64_t j) {
-      return absolute(sparsified<Exact>(run, i, j, tau_as_asked(run, i, j)));
-    });
+    if (run.sieves == nullptr) continue;
+    sums[run.checkpoints + i] += tree_sum(
+        run.begin, run.end, [&](int64_t j) { return absolute(survivor_at(run, i, j)); });
   }
 }
 
@@ -79,8 +83,71 @@ void sum_products(const Run& run, int left, double* products) {
             });
 }
 
+void sum_squares(const Run& run, double* sums) {
+  for (int64_t first = run.begin; first < run.end; first += kRow)
+    for (int i = 0; i < run.checkpoints; ++i)
+      sums[i] += tree_sum(first, std::min(first + kRow, run.end), [&](int64_t j) {
+        const double tau = survivor_at(run, i, j);
+        return tau * tau;
+      });
+}
+
+void count_changes(const Run& run, float least, int64_t* counts) {
+  for (int64_t j = run.begin; j < run.end; ++j) {
+    const auto changed = [&](int i) { return absolute(survivor_at(run, i, j)) > least; };
+    int sharers = 0;
+    for (int i = 0; i < run.checkpoints; ++i) sharers += changed(i);
+    for (int i = 0; i < run.checkpoints; ++i) {
+      counts[i] += changed(i);
+      counts[run.checkpoints + i] += changed(i) && sharers == 1;
+    }
+  }
+}
+
+float divergence_of_row(const Run& run, int i, int64_t begin, int64_t end) {
+  const RowLargest largest = largest_of_row(run, i, begin, end);
+  const double old = tree_sum(
+      begin, end, [&](int64_t j) { return weights_at(run, i, j, largest).old; });
+  const double second = tree_sum(
+      begin, end, [&](int64_t j) { return weights_at(run, i, j, largest).second; });
+  const RowSums sums = row_sums(old, second, largest);
+  return static_cast<float>(
+      tree_sum(begin, end, [&](int64_t j) { return divergence_at(run, i, j, largest, sums); }));
+}
+
+void divergences(const Run& run, int i, float* factors) {
+  for (int64_t begin = run.begin; begin < run.end; begin += run.row)
+    *factors++ = divergence_of_row(run, i, begin, begin + run.row);
+}
+
+template <class Steps>
+bool thin_rows(const Run& run, int i, const Thinning& thinning) {
+  float poison = 0.0f;
+  float* row = reinterpret_cast<float*>(thinning.room);
+  for (int64_t begin = run.begin; begin < run.end; begin += run.row) {
+    float* out = thinning.out + (begin - run.begin);
+    for (int64_t j = 0; j < run.row; ++j) {
+      poison += run.subtract_base ? load(run.base, begin + j) * 0.0f : 0.0f;
+      out[j] = row[j] = tau_at<Steps>(run, i, begin + j, poison);
+    }
+    for (int64_t j = 0; j < run.row && thinning.limits != nullptr; ++j)
+      out[j] = thinned_at<Steps>(row, run.row, j, run.first + begin + j, thinning.limits,
+                                 thinning.scales, thinning.key);
+  }
+  return poison != 0.0f;
+}
+
+bool thin(const Run& run, int i, const Thinning& thinning) {
+  switch (run.rounding) {
+    case Rounding::f16: return thin_rows<Stepwise<Dtype::f16>>(run, i, thinning);
+    case Rounding::bf16: return thin_rows<Stepwise<Dtype::bf16>>(run, i, thinning);
+    default: return thin_rows<Exact>(run, i, thinning);
+  }
+}
+
 const Level this_level = {"scalar",    merge,          count_digits, gather,
-                          count_equal, sum_magnitudes, sum_products};
+                          count_equal, sum_magnitudes, sum_products, sum_squares,
+                          count_changes, divergences,  thin};
 
 }  // namespace
 

@@ -11,6 +11,7 @@ inline Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t be
   Run run{};
   run.fold = recipe.fold;
   run.sparsifier = sieves == nullptr ? Sparsifier::none : recipe.sparsifier;
+  run.measure = measure_of(recipe.sparsifier);
   run.rounding = recipe.rounding;
   run.normalize = recipe.normalize;
   run.subtract_base = parameter.base.data != nullptr && !recipe.deltas;
@@ -20,12 +21,17 @@ inline Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t be
   run.begin = begin;
   run.end = end;
   run.first = parameter.first;
+  run.row = parameter.row;
   run.base = parameter.base;
   run.sources = parameter.sources;
   run.targets = parameter.targets;
   run.coefs = parameter.coefs;
   run.lambda = recipe.lambda.data();
   run.sieves = sieves;
+  run.factors = parameter.factors;
+  run.rows = parameter.row > 0 ? parameter.size / parameter.row : 0;
+  for (size_t d = 0; d < recipe.dials.size() && d < kDials; ++d)
+    run.dials[d] = static_cast<float>(recipe.dials[d]);
   run.scratch = scratch;
   return run;
 }

@@ -4,9 +4,8 @@
 
 #include "core/make_run.h"
 #include "core/parallel.h"
-#include "core/rescale.h"
 #include "core/scratch.h"
-#include "core/sieves.h"
+#include "core/statistics.h"
 #include "core/tiles.h"
 #include "core/windows.h"
 
@@ -16,64 +15,68 @@ namespace taujp {
 constexpr int64_t kSmall = 4 * kTile;
 
 bool is_pointwise(const Recipe& recipe) {
-  const bool ranks = recipe.sparsifier == Sparsifier::magnitude && !recipe.over_model;
-  return !ranks && recipe.rescale != Rescale::l1;
+  if (recipe.rescale == Rescale::l1 || recipe.weighting != Weighting::given) return false;
+  switch (recipe.sparsifier) {
+    case Sparsifier::none:
+    case Sparsifier::random: return true;
+    case Sparsifier::magnitude: return recipe.over_model;
+    default: return false;
+  }
 }
 
 static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                       const std::vector<Sieve>& sieves) {
+                       const Statistics& found) {
+  const Parameter merged = found.applied(parameter);
+  if (recipe.sparsifier == Sparsifier::rank)
+    return merge_thinned(recipe, merged, begin, end, found.odds, found.sieves);
   const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-  return level().merge(make_run(recipe, parameter, begin, end,
-                                sieves.empty() ? nullptr : sieves.data(), scratch.get()));
-}
-
-static std::vector<Sieve> sieves_of(const Recipe& recipe, const Parameter& parameter, int threads) {
-  std::vector<Sieve> sieves;
-  if (recipe.sparsifier == Sparsifier::random) sieves = coin_sieves(recipe, parameter);
-  if (recipe.sparsifier == Sparsifier::magnitude)
-    sieves = recipe.over_model ? shifted(recipe.windows, parameter.before)
-                               : window_sieves(recipe, {parameter}, threads);
-  if (recipe.rescale == Rescale::l1) rescale_l1(recipe, parameter, sieves, threads);
-  return sieves;
+  return level().merge(make_run(recipe, merged, begin, end,
+                                found.sieves.empty() ? nullptr : found.sieves.data(),
+                                scratch.get()));
 }
 
 bool merge_run(const Recipe& recipe, const Parameter& run) {
-  return merge_part(recipe, run, 0, run.size, sieves_of(recipe, run, 1));
+  return merge_part(recipe, run, 0, run.size, statistics_of(recipe, run, 1));
 }
 
-// Every parameter with its sieves, in tiles, all threads.
+// Every parameter with its statistics, in tiles, all threads.
 static void merge_tiles(const Recipe& recipe, const std::vector<Parameter>& parameters,
-                        const std::vector<std::vector<Sieve>>& sieves, int threads,
+                        const std::vector<Statistics>& found, int threads,
                         std::vector<char>& faults) {
-  const std::vector<Tile> tiles = cut_tiles(parameters);
+  const bool rows = recipe.sparsifier == Sparsifier::rank;
+  const std::vector<Tile> tiles = cut_tiles_by(
+      parameters, [&](const Parameter& one) { return rows ? thinned_tile(one) : kTile; });
   std::vector<char> faulty(tiles.size(), 0);
   parallel(tiles.size(), threads, [&](int64_t item, int) {
     const Tile& tile = tiles[item];
     faulty[item] = merge_part(recipe, parameters[tile.parameter], tile.begin, tile.end,
-                              sieves[tile.parameter]);
+                              found[tile.parameter]);
   });
   for (size_t item = 0; item < tiles.size(); ++item) faults[tiles[item].parameter] |= faulty[item];
 }
 
 bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads) {
   std::vector<char> faults(1, 0);
-  merge_tiles(recipe, {parameter}, {sieves_of(recipe, parameter, threads)}, threads, faults);
+  std::vector<Statistics> found;
+  found.push_back(statistics_of(recipe, parameter, threads));
+  merge_tiles(recipe, {parameter}, found, threads, faults);
   return faults[0];
 }
 
-// The sieves of every parameter: of small ones side by side, of large ones with all threads each.
-static std::vector<std::vector<Sieve>> all_sieves(const Recipe& recipe,
-                                                  const std::vector<Parameter>& parameters,
-                                                  int threads) {
-  std::vector<std::vector<Sieve>> sieves(parameters.size());
-  if (recipe.sparsifier == Sparsifier::none) return sieves;
+// The statistics of every parameter: of small ones side by side, of large ones with all threads
+// each.
+static std::vector<Statistics> all_statistics(const Recipe& recipe,
+                                              const std::vector<Parameter>& parameters,
+                                              int threads) {
+  std::vector<Statistics> found(parameters.size());
+  if (needs_none(recipe)) return found;
   const auto small = [&](int64_t p) { return parameters[p].size < kSmall; };
   parallel(parameters.size(), threads, [&](int64_t p, int) {
-    if (small(p)) sieves[p] = sieves_of(recipe, parameters[p], 1);
+    if (small(p)) found[p] = statistics_of(recipe, parameters[p], 1);
   });
   for (size_t p = 0; p < parameters.size(); ++p)
-    if (!small(p)) sieves[p] = sieves_of(recipe, parameters[p], threads);
-  return sieves;
+    if (!small(p)) found[p] = statistics_of(recipe, parameters[p], threads);
+  return found;
 }
 
 std::vector<char> merge_all(Recipe recipe, std::vector<Parameter> parameters, int threads) {
@@ -83,7 +86,7 @@ std::vector<char> merge_all(Recipe recipe, std::vector<Parameter> parameters, in
       parameters[p].before = parameters[p - 1].before + parameters[p - 1].size;
   }
   std::vector<char> faults(parameters.size(), 0);
-  merge_tiles(recipe, parameters, all_sieves(recipe, parameters, threads), threads, faults);
+  merge_tiles(recipe, parameters, all_statistics(recipe, parameters, threads), threads, faults);
   return faults;
 }
 

@@ -5,15 +5,30 @@
 
 #include "core/names.h"
 #include "core/recipe.h"
+#include "core/run.h"
 
 namespace taujp {
 
-// lambdas [K], density [N], skip [N] or none; the words are those of core/names.h.
+// Numbers that the fold and the weighting read: too few would be read as 0.
+inline void check_dials(const Recipe& recipe) {
+  const size_t fold = recipe.fold == Fold::consensus     ? 2
+                      : recipe.fold == Fold::own_or_mean ? 1
+                                                         : 0;
+  const size_t wanted = recipe.weighting == Weighting::changes ? 3 : fold;
+  if (recipe.dials.size() < wanted || recipe.dials.size() > kDials)
+    throw std::invalid_argument("dials has " + std::to_string(recipe.dials.size()) +
+                                " numbers; expected " + std::to_string(wanted));
+}
+
+// lambdas [K], density [N], skip [N] or none, dials as the fold has; the words are those of
+// core/names.h.
 inline Recipe named_recipe(const std::vector<double>& lambdas, const std::vector<double>& density,
                            const std::vector<double>& skip, const std::string& fold,
                            const std::string& sparsifier, const std::string& rescale,
                            const std::string& rounding, bool normalize, bool keep_one, bool deltas,
-                           bool over_model) {
+                           bool over_model, double spread = 0,
+                           const std::vector<double>& dials = {},
+                           const std::string& weighting = "given") {
   Recipe recipe;
   recipe.fold = fold_named(fold);
   recipe.sparsifier = sparsifier_named(sparsifier);
@@ -28,6 +43,10 @@ inline Recipe named_recipe(const std::vector<double>& lambdas, const std::vector
   recipe.lambda.assign(lambdas.begin(), lambdas.end());
   recipe.density = density;
   recipe.skip = skip;
+  recipe.spread = spread;
+  recipe.dials = dials;
+  recipe.weighting = weighting_named(weighting);
+  check_dials(recipe);
   return recipe;
 }
 

@@ -29,10 +29,18 @@ inline Fold fold_named(const std::string& name) {
 }
 
 inline Sparsifier sparsifier_named(const std::string& name) {
-  static constexpr std::pair<const char*, Sparsifier> all[] = {{"none", Sparsifier::none},
-                                                               {"magnitude", Sparsifier::magnitude},
-                                                               {"random", Sparsifier::random}};
+  static constexpr std::pair<const char*, Sparsifier> all[] = {
+      {"none", Sparsifier::none},         {"magnitude", Sparsifier::magnitude},
+      {"random", Sparsifier::random},     {"rank", Sparsifier::rank},
+      {"variance", Sparsifier::variance}, {"importance", Sparsifier::importance}};
   return named("sparsifier", name, all);
+}
+
+inline Weighting weighting_named(const std::string& name) {
+  static constexpr std::pair<const char*, Weighting> all[] = {{"given", Weighting::given},
+                                                              {"squares", Weighting::squares},
+                                                              {"changes", Weighting::changes}};
+  return named("weighting", name, all);
 }
 
 inline Rescale rescale_named(const std::string& name) {

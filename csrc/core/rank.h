@@ -1,5 +1,5 @@
-// Finds which elements are the r largest by magnitude without sorting: abs(tau) as bits orders
-// like abs(tau), so three histograms of 11, 10 and 10 bits spell out the r-th largest exactly.
+// Finds which elements are the r largest by magnitude without sorting: abs(x) as bits orders
+// like abs(x), so three histograms of 11, 10 and 10 bits spell out the r-th largest exactly.
 // Counts are integers: any thread, any tile, any order, any device gives the same.
 #pragma once
 #include <cstdint>
@@ -9,15 +9,15 @@
 
 namespace taujp {
 
-// The search for one or two ranks of one checkpoint's task vector.
+// The search for a few ranks of one measure.
 struct RankSearch {
   int ranks = 1;
-  int64_t size = 0;               // elements in all
-  int64_t wanted[2] = {0, 0};     // how many are to lie above threshold k
-  RankQuery query = {{0, 0}, 0};  // what to count next; after round 3: the thresholds' bits
-  int64_t above[2] = {0, 0};      // elements larger than all that have the prefix
-  int64_t equals_kept[2] = {0,
-                            0};  // of those equal to the threshold: all (-1), or the first so many
+  bool edges = true;                 // of windows: where all or nothing is kept they need no search
+  int64_t size = 0;                  // elements in all
+  int64_t wanted[kRanks] = {};       // how many are to lie above threshold k
+  RankQuery query = {};              // what to count next; after round 3: the thresholds' bits
+  int64_t above[kRanks] = {};        // elements larger than all that have the prefix
+  int64_t equals_kept[kRanks] = {};  // of those equal to it: all (-1), or the first so many
 
   TAUJP_INLINE bool done() const { return query.round == 3; }
 
@@ -33,6 +33,7 @@ struct RankSearch {
   // What needs no counting: nothing above, or everything.
   TAUJP_INLINE void finish() {
     query.round = 3;
+    if (!edges) return;
     for (int k = 0; k < ranks; ++k) {
       if (wanted[k] <= 0) query.prefix[k] = 0x7fffffffu, equals_kept[k] = 0;
       if (wanted[k] >= size) query.prefix[k] = 0, equals_kept[k] = -1;

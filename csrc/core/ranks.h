@@ -1,33 +1,10 @@
-// Counting for the rank search (core/rank.h): how many abs(tau) have which digits.
+// Counting for the rank search (core/rank.h): how many measures have which digits.
 // Included by core/level.h inside a level.
 #pragma once
-#include "core/rows.h"
+#include "core/measured.h"
 
 namespace taujp {
 namespace TAUJP_LEVEL {
-
-static void read_tau_as_asked(const Run& run, int i, int64_t first, int64_t count) {
-  Floats poison(0.0f);
-  switch (run.rounding) {
-    case Rounding::f16: return read_tau<Stepwise<Dtype::f16>>(run, i, first, count, poison);
-    case Rounding::bf16: return read_tau<Stepwise<Dtype::bf16>>(run, i, first, count, poison);
-    default: return read_tau<Exact>(run, i, first, count, poison);
-  }
-}
-
-// Calls visit(i, row start, elements) with tau_i of that row in the scratch.
-template <class Visit>
-TAUJP_INLINE void each_row(const Run& run, Visit visit) {
-  Floats poison(0.0f);
-  for (int64_t first = run.begin; first < run.end; first += kRow) {
-    const int64_t count = row_count(run, first);
-    read_base(run, first, count, poison);
-    for (int i = 0; i < run.checkpoints; ++i) {
-      read_tau_as_asked(run, i, first, count);
-      visit(i, first, count);
-    }
-  }
-}
 
 // The leading 11 bits below the sign of every element.
 static void count_leading(const float* row, int64_t count, int64_t* histogram) {
@@ -55,12 +32,12 @@ static void count_following(const float* row, int64_t count, int shift, uint32_t
 }
 
 static void count_digits(const Run& run, const RankQuery* queries, int ranks, int64_t* histograms) {
-  each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
+  each_measure(run, [&](int i, const float* row, int64_t count) TAUJP_INLINE_LAMBDA {
     int64_t* histogram = histograms + static_cast<int64_t>(i) * ranks * kDigits;
     const RankQuery& query = queries[i];
-    if (query.round == 0) return count_leading(row_of(run, i), count, histogram);
+    if (query.round == 0) return count_leading(row, count, histogram);
     for (int rank = 0; rank < ranks; ++rank)
-      count_following(row_of(run, i), count, query.round == 1 ? 10 : 0, query.prefix[rank],
+      count_following(row, count, query.round == 1 ? 10 : 0, query.prefix[rank],
                       histogram + rank * kDigits);
   });
 }
@@ -88,24 +65,24 @@ static int64_t gather_row(const float* row, int64_t count, const Bracket& bracke
 
 static void gather(const Run& run, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
                    uint32_t* between, int64_t* counts) {
-  each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
+  each_measure(run, [&](int i, const float* row, int64_t count) TAUJP_INLINE_LAMBDA {
     for (int rank = 0; rank < ranks; ++rank) {
       const int cell = i * ranks + rank;
-      counts[cell] += gather_row(row_of(run, i), count, brackets[cell], above[cell],
+      counts[cell] += gather_row(row, count, brackets[cell], above[cell],
                                  between + cell * room + counts[cell]);
     }
   });
 }
 
 static void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* counts) {
-  each_row(run, [&](int i, int64_t, int64_t count) __attribute__((always_inline)) {
+  each_measure(run, [&](int i, const float* row, int64_t count) TAUJP_INLINE_LAMBDA {
     for (int rank = 0; rank < ranks; ++rank) {
       const Words wanted(bits[i * ranks + rank]);
       MaskBits found = {};
       for (int64_t j = 0; j < count; j += kLanes) {
         const Mask inside = (lane_numbers() + Words(static_cast<uint32_t>(j))) <
                             Words(static_cast<uint32_t>(count));
-        found += ((magnitude_bits(at(row_of(run, i), j)) == wanted) & inside).bits;
+        found += ((magnitude_bits(at(row, j)) == wanted) & inside).bits;
       }
       int64_t sum = 0;
       for (int lane = 0; lane < kLanes; ++lane) sum -= found[lane];

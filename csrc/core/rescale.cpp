@@ -27,7 +27,7 @@ void rescale_l1(const Recipe& recipe, const Parameter& parameter, std::vector<Si
       before += sums[block * 2 * n + i];
       after += sums[block * 2 * n + n + i];
     }
-    sieves[i].scale = before < 1e-7 || after < 1e-7 ? 1.0f : static_cast<float>(before / after);
+    sieves[i].scale = scale_of_norms(before, after);
   }
 }
 

@@ -85,56 +85,81 @@ TAUJP_INLINE uint32_t cut_in_row(int64_t cut, int64_t row_start) {
                          : static_cast<uint32_t>(local);
 }
 
+// Keeps of a row what its sieve keeps of `measured`, the row itself or another of its length.
 template <class Steps>
-static void keep_window(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
+static void keep_window(float* row, const float* measured, int64_t count, const Sieve& sieve,
+                        int64_t row_start) {
   const uint32_t keep_cut = cut_in_row(sieve.keep.cut, row_start);
   const uint32_t skip_cut = cut_in_row(sieve.skip.cut, row_start);
   const Floats scale(sieve.scale);
   for (int64_t j = 0; j < count; j += kLanes) {
-    const Floats tau = at(row, j);
-    const Words bits = magnitude_bits(tau),
+    const Words bits = magnitude_bits(at(measured, j)),
                 local = lane_numbers() + Words(static_cast<uint32_t>(j));
     const Mask kept = is_above(bits, local, sieve.keep.bits, keep_cut) &
                       ~is_above(bits, local, sieve.skip.bits, skip_cut);
-    put(row, j, select(kept, Steps::round(tau * scale), Floats(0.0f)));
+    put(row, j, select(kept, Steps::round(at(row, j) * scale), Floats(0.0f)));
   }
 }
 
+// What a coin is compared with, and what it lets through is multiplied with: the same for all ...
+struct SameOdds {
+  uint32_t limit;
+  float scale;
+
+  TAUJP_INLINE Words limits(int64_t) const { return Words(limit); }
+  TAUJP_INLINE Floats scales(int64_t) const { return Floats(scale); }
+  TAUJP_INLINE uint32_t limit_at(int64_t) const { return limit; }
+  TAUJP_INLINE float scale_at(int64_t) const { return scale; }
+};
+
+// ... or each element's own.
+struct OwnOdds {
+  const uint32_t* limit;
+  const float* scale;
+
+  TAUJP_INLINE Words limits(int64_t j) const {
+    WordBits bits;
+    memcpy(&bits, limit + j, sizeof bits);
+    return Words(bits);
+  }
+  TAUJP_INLINE Floats scales(int64_t j) const { return at(scale, j); }
+  TAUJP_INLINE uint32_t limit_at(int64_t j) const { return limit[j]; }
+  TAUJP_INLINE float scale_at(int64_t j) const { return scale[j]; }
+};
+
 // The same across a multiple of 2^32, where the key changes within the row.
-template <class Steps>
-static void keep_heads_across(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
+template <class Steps, class Odds>
+static void keep_heads_across(float* row, int64_t count, uint64_t whole, const Odds& odds,
+                              int64_t row_start) {
   for (int64_t j = 0; j < count; ++j) {
     const uint64_t index = static_cast<uint64_t>(row_start + j);
-    const bool heads = coin(static_cast<uint32_t>(index), key_of_block(sieve.key, index >> 32)) <
-                       static_cast<uint32_t>(sieve.limit);
-    const Floats scaled = Steps::round(Floats(row[j]) * Floats(sieve.scale));
+    const bool heads =
+        coin(static_cast<uint32_t>(index), key_of_block(whole, index >> 32)) < odds.limit_at(j);
+    const Floats scaled = Steps::round(Floats(row[j]) * Floats(odds.scale_at(j)));
     row[j] = heads ? scaled.bits[0] : 0.0f;
   }
 }
 
-template <class Steps>
-static void keep_heads(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
-  if (sieve.limit > 0xffffffffull) return;
+// Keeps what a coin below its limit keeps; `whole` is the key of the first 2^32 elements.
+template <class Steps, class Odds>
+static void keep_heads(float* row, int64_t count, uint64_t whole, const Odds& odds,
+                       int64_t row_start) {
   const uint64_t block = static_cast<uint64_t>(row_start) >> 32;
   if (static_cast<uint64_t>(row_start + count - 1) >> 32 != block)
-    return keep_heads_across<Steps>(row, count, sieve, row_start);
-  const uint64_t key = key_of_block(sieve.key, block);
-  const Words limit(static_cast<uint32_t>(sieve.limit));
-  const Floats scale(sieve.scale);
+    return keep_heads_across<Steps>(row, count, whole, odds, row_start);
+  const uint64_t key = key_of_block(whole, block);
   for (int64_t j = 0; j < count; j += kLanes) {
     const Words index = lane_numbers() + Words(static_cast<uint32_t>(row_start + j));
-    const Mask heads = coin(index, key) < limit;
-    put(row, j, select(heads, Steps::round(at(row, j) * scale), Floats(0.0f)));
+    const Mask heads = coin(index, key) < odds.limits(j);
+    put(row, j, select(heads, Steps::round(at(row, j) * odds.scales(j)), Floats(0.0f)));
   }
 }
 
 template <class Steps>
-static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
-  if (run.sieves == nullptr) return;
-  if (run.sparsifier == Sparsifier::magnitude)
-    keep_window<Steps>(row_of(run, i), count, run.sieves[i], run.first + first);
-  if (run.sparsifier == Sparsifier::random)
-    keep_heads<Steps>(row_of(run, i), count, run.sieves[i], run.first + first);
+static void toss(float* row, int64_t count, const Sieve& sieve, int64_t row_start) {
+  if (sieve.limit > 0xffffffffull) return;
+  const SameOdds odds{static_cast<uint32_t>(sieve.limit), sieve.scale};
+  keep_heads<Steps>(row, count, sieve.key, odds, row_start);
 }
 
 }  // namespace TAUJP_LEVEL

@@ -10,9 +10,12 @@
 
 namespace taujp {
 
+constexpr int kDials = 3;  // numbers that a fold may have
+
 struct Run {
   Fold fold;
   Sparsifier sparsifier;
+  Measure measure;
   Rounding rounding;
   bool normalize;
   bool subtract_base;  // tau_i = source_i - base; else tau_i = source_i
@@ -21,12 +24,16 @@ struct Run {
   int results;         // K
   int64_t begin, end;  // the elements of the sources and targets to work on
   int64_t first;       // the index of their element 0 in the whole tensor
+  int64_t row;         // elements to a row of it, where rows matter
   Source base;
   const Source* sources;  // [N]
   const Target* targets;  // [K]
   const float* coefs;     // [K, N]
   const float* lambda;    // [K]
   const Sieve* sieves;    // [N], or null where nothing is sparsified
+  const float* factors;   // [N, rows]: importance
+  int64_t rows;
+  float dials[kDials];    // the fold's numbers
   float* scratch;         // scratch_floats(N), aligned to 64 bytes
 };
 
@@ -41,9 +48,12 @@ TAUJP_INLINE int64_t scratch_floats(int checkpoints) {
   return (checkpoints + 1 + kResultRows) * kRow;
 }
 
-// Where the counting of ranks stands for one checkpoint: see core/rank.h.
+// Ranks looked for at once: two edges of a window, three quartiles.
+constexpr int kRanks = 3;
+
+// Where the counting of ranks stands for one measure: see core/rank.h.
 struct RankQuery {
-  uint32_t prefix[2];  // the digits found so far, of the two ranks looked for
+  uint32_t prefix[kRanks];  // the digits found so far, of the ranks looked for
   int round;           // 0, 1, 2
 };
 // The bits, both included, between which a threshold is looked for: see core/bracket.h.
@@ -52,24 +62,43 @@ struct Bracket {
 };
 constexpr int kDigits = 2048;  // 11 + 10 + 10 bits
 
+// By what, and where to, `thin` thins rows of a task vector: see core/thinned.h.
+struct Thinning {
+  const uint32_t* limits;  // [row] by rank; null: everything stays
+  const float* scales;     // [row] by rank
+  uint64_t key;            // of the coins
+  uint64_t* room;          // 3 * row words
+  float* out;              // the run's elements, and kThinRest more
+};
+constexpr int64_t kThinRest = 64;
+
 struct Level {
   const char* name;
   // Merges the run. True when an input held a NaN or an infinity.
   bool (*merge)(const Run&);
-  // Adds the digits of abs(tau_i) to histograms[i][rank][digit], for those that have the prefix.
+  // Adds the digits of measure i to histograms[i][rank][digit], for those that have the prefix.
+  // (There is a measure for each checkpoint, but one of variances.)
   void (*count_digits)(const Run&, const RankQuery* queries, int ranks, int64_t* histograms);
   // above[i][rank] += the elements above the bracket. Those in it are written one after another to
   // between[(i * ranks + rank) * room], counts[i][rank] of them; `room` is at least the run.
   void (*gather)(const Run&, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
                  uint32_t* between, int64_t* counts);
-  // counts[i][rank] += the elements whose abs(tau_i) has exactly those bits.
+  // counts[i][rank] += the elements whose measure i has exactly those bits.
   void (*count_equal)(const Run&, const uint32_t* bits, int ranks, int64_t* counts);
-  // sums[i] += sum abs(tau_i), sums[N + i] += the same of what its sieve keeps; kSumBlock elements
-  // at most, in a fixed order.
+  // sums[i] += sum abs(tau_i), sums[N + i] += the same of what its sieve keeps, where there are
+  // sieves; in a fixed order.
   void (*sum_magnitudes)(const Run&, double* sums);
   // products[j, k] += <row j, row k> for j < left, j <= k < K; rows [K] = coefs [K, N] times
   // tau; kSumBlock at most. The scratch holds K rows more.
   void (*sum_products)(const Run&, int left, double* products);
+  // sums[i] += sum tau_i^2 of what its sieve keeps; kSumBlock elements at most, in a fixed order.
+  void (*sum_squares)(const Run&, double* sums);
+  // counts[i] += elements with abs(tau_i) > least, counts[N + i] += those that no other has so.
+  void (*count_changes)(const Run&, float least, int64_t* counts);
+  // factors[r] = merge/divergence.h of the run's row r, between theta0 and theta_i.
+  void (*divergences)(const Run&, int i, float* factors);
+  // The run's rows of tau_i, thinned, as fp32. True where an input held a NaN or an infinity.
+  bool (*thin)(const Run&, int i, const Thinning& thinning);
 };
 constexpr int64_t kSumBlock = 4096;
 

@@ -7,6 +7,7 @@
 #include "core/rank.h"
 #include "core/recipe.h"
 #include "core/run.h"
+#include "core/scalar.h"
 
 namespace taujp {
 
@@ -46,6 +47,23 @@ inline std::vector<Sieve> coin_sieves(const Recipe& recipe, const Parameter& par
     sieves[i].scale = density_scale(recipe, i);
   }
   return sieves;
+}
+
+// The search for the sorted values at floor(q (size - 1)), q = 1/4, 1/2, 3/4.
+inline RankSearch quartile_search(int64_t size) {
+  RankSearch search;
+  search.ranks = 3;
+  search.edges = false;
+  search.size = size;
+  for (int k = 0; k < 3; ++k)
+    search.wanted[k] = size - static_cast<int64_t>(0.25 * (k + 1) * static_cast<double>(size - 1));
+  return search;
+}
+
+// What is at least the median + 1.5 (third - first quartile); quartiles as bits, none negative.
+TAUJP_INLINE Above above_fence(uint32_t first, uint32_t median, uint32_t third) {
+  const float fence = floats_of(median) + 1.5f * (floats_of(third) - floats_of(first));
+  return {words_of(fence), INT64_MAX};
 }
 
 // The searches for the windows among so many elements: one a checkpoint.

@@ -11,6 +11,15 @@ namespace TAUJP_LEVEL {
 struct Sum16 {
   double lane[16] = {};
 
+  // sum += value(j) for j < count, a row after other whole rows: lanes keep their elements.
+  template <class Value>
+  TAUJP_INLINE void add(int64_t count, Value value) {
+    int64_t j = 0;
+    for (; j + 16 <= count; j += 16)
+      for (int i = 0; i < 16; ++i) lane[i] += value(j + i);
+    for (int i = 0; j + i < count; ++i) lane[i] += value(j + i);
+  }
+
   TAUJP_INLINE double total() {
     for (int half = 8; half > 0; half /= 2)
       for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
@@ -18,12 +27,8 @@ struct Sum16 {
   }
 };
 
-// sum += |x_j| for a row; kRow is a multiple of 16, so lanes keep their elements across rows.
 TAUJP_INLINE void add_magnitudes(Sum16& sum, const float* row, int64_t count) {
-  int64_t j = 0;
-  for (; j + 16 <= count; j += 16)
-    for (int lane = 0; lane < 16; ++lane) sum.lane[lane] += __builtin_fabsf(row[j + lane]);
-  for (int lane = 0; j + lane < count; ++lane) sum.lane[lane] += __builtin_fabsf(row[j + lane]);
+  sum.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return __builtin_fabsf(row[j]); });
 }
 
 static void sum_magnitudes(const Run& run, double* sums) {
@@ -35,6 +40,7 @@ static void sum_magnitudes(const Run& run, double* sums) {
       read_base(run, first, count, poison);
       read_tau_as_asked(run, i, first, count);
       add_magnitudes(before, row_of(run, i), count);
+      if (run.sieves == nullptr) continue;
       sparsify_row<Exact>(run, i, first, count);
       add_magnitudes(after, row_of(run, i), count);
     }
@@ -56,12 +62,7 @@ static void combine(const Run& run, int k, int64_t count, float* row) {
 
 static double dot_row(const float* x, const float* y, int64_t count) {
   Sum16 sum;
-  int64_t j = 0;
-  for (; j + 16 <= count; j += 16)
-    for (int lane = 0; lane < 16; ++lane)
-      sum.lane[lane] += static_cast<double>(x[j + lane]) * y[j + lane];
-  for (int lane = 0; j + lane < count; ++lane)
-    sum.lane[lane] += static_cast<double>(x[j + lane]) * y[j + lane];
+  sum.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return static_cast<double>(x[j]) * y[j]; });
   return sum.total();
 }
 

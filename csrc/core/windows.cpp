@@ -20,7 +20,7 @@ struct Search {
   const std::vector<Tile>& tiles;
   const Fetch& fetch;
   int threads;
-  int ranks;  // thresholds a checkpoint: one, or two where the largest are skipped
+  int ranks;  // thresholds a measure
 };
 
 // Calls visit(run, tile's number, thread) for every tile, on all threads.
@@ -68,21 +68,24 @@ Counts equal_in_tiles(const Search& search, const std::vector<uint32_t>& thresho
   return equal;
 }
 
-// The element behind the `kept`-th of those in the piece that are equal to the threshold in tau_i.
+// The element behind the `kept`-th of those in the piece whose measure i equals the threshold.
 int64_t cut_within(const Search& search, int i, Piece piece, uint32_t threshold, int64_t kept) {
-  const Scratch scratch = make_scratch(scratch_floats(1));
-  piece.parameter.sources += i;
+  const Scratch scratch = make_scratch(scratch_floats(search.recipe.checkpoints));
+  const bool one = search.recipe.sparsifier == Sparsifier::magnitude;  // others see all checkpoints
+  if (one) piece.parameter.sources += i;
   Run run =
       make_run(search.recipe, piece.parameter, piece.begin, piece.end, nullptr, scratch.get());
-  run.checkpoints = 1;
+  if (one) run.checkpoints = 1;
   while (run.end - run.begin > 1) {
     const int64_t end = run.end, step = (end - run.begin + 31) / 32;
     for (run.end = std::min(run.begin + step, end);;
          run.begin = run.end, run.end = std::min(run.end + step, end)) {
-      int64_t here = 0;
-      level().count_equal(run, &threshold, 1, &here);
-      if (here >= kept) break;
-      kept -= here;
+      Counts here(run.checkpoints, 0);
+      const std::vector<uint32_t> thresholds(run.checkpoints, threshold);
+      level().count_equal(run, thresholds.data(), 1, here.data());
+      const int64_t found = here[one ? 0 : i];
+      if (found >= kept) break;
+      kept -= found;
     }
   }
   return run.end;
@@ -125,31 +128,52 @@ class Cuts {
 
 }  // namespace
 
-std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& tiles,
-                                 const Fetch& fetch, int threads) {
-  std::vector<Sieve> sieves(recipe.checkpoints);
-  if (tiles.empty()) return sieves;
-  const Search search{recipe, tiles, fetch, threads, ranks_of(recipe)};
-  const Tile& last = tiles.back();
-  std::vector<RankSearch> searches = rank_searches(recipe, last.before + last.end - last.begin);
+std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& tiles,
+                              const Fetch& fetch, int threads, std::vector<RankSearch> searches) {
+  const Search search{recipe, tiles, fetch, threads, searches[0].ranks};
   Counts equal;
   if (!find_by_bracket(recipe, tiles, fetch, threads, searches, equal))
     while (!searches[0].done()) advance_all(search, searches);
   const Cuts cuts(search, searches, std::move(equal));
+  std::vector<Above> edges;
+  for (size_t i = 0; i < searches.size(); ++i)
+    for (int k = 0; k < search.ranks; ++k) edges.push_back(cuts.above(static_cast<int>(i), k));
+  return edges;
+}
+
+std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& tiles,
+                                 const Fetch& fetch, int threads) {
+  std::vector<Sieve> sieves(recipe.checkpoints);
+  if (tiles.empty()) return sieves;
+  const int64_t elements = tiles.back().before + tiles.back().end - tiles.back().begin;
+  const int ranks = ranks_of(recipe);
+  const std::vector<Above> edges =
+      find_edges(recipe, tiles, fetch, threads, rank_searches(recipe, elements));
   for (int i = 0; i < recipe.checkpoints; ++i) {
-    sieves[i].keep = cuts.above(i, 0);
-    if (search.ranks == 2) sieves[i].skip = cuts.above(i, 1);
+    sieves[i].keep = edges[i * ranks];
+    if (ranks == 2) sieves[i].skip = edges[i * ranks + 1];
     sieves[i].scale = density_scale(recipe, i);
   }
   return sieves;
 }
 
-std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
-                                 int threads) {
-  const Fetch fetch = [&](const Tile& tile, int) {
+Fetch from_memory(const std::vector<Parameter>& parameters) {
+  return [&](const Tile& tile, int) {
     return Piece{parameters[tile.parameter], tile.begin, tile.end};
   };
-  return window_sieves(recipe, cut_tiles(parameters), fetch, threads);
+}
+
+std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
+                                 int threads) {
+  return window_sieves(recipe, cut_tiles(parameters), from_memory(parameters), threads);
+}
+
+int64_t count_zeros(const Recipe& recipe, const std::vector<Parameter>& parameters, int threads) {
+  const std::vector<Tile> tiles = cut_tiles(parameters);
+  const Fetch fetch = from_memory(parameters);
+  int64_t zeros = 0;
+  for (int64_t here : equal_in_tiles({recipe, tiles, fetch, threads, 1}, {0u})) zeros += here;
+  return zeros;
 }
 
 std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset) {

@@ -1,9 +1,10 @@
-// Which ranks of abs(tau) lie where: the windows that TIES and breadcrumbs keep, over one parameter
-// or over all parameters of a model.
+// Which ranks of a measure lie where: the windows that TIES, breadcrumbs and SCE keep, over one
+// parameter or over all parameters of a model.
 #pragma once
 #include <functional>
 #include <vector>
 
+#include "core/rank.h"
 #include "core/recipe.h"
 #include "core/tiles.h"
 
@@ -17,14 +18,25 @@ struct Piece {
 };
 using Fetch = std::function<Piece(const Tile& tile, int thread)>;
 
-// One sieve a checkpoint, over the elements of all the tiles together; cuts are counted along the
-// tiles in the order given. Every tile is fetched three times, or four where magnitudes are tied.
+// Where the wanted ranks of every measure end, over the elements of all the tiles together
+// [searches * ranks]; cuts are counted along the tiles in the order given. Every tile is fetched
+// three times, or four where measures are tied.
+std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& tiles,
+                              const Fetch& fetch, int threads, std::vector<RankSearch> searches);
+
+// Tiles of parameters that are in memory, and outlive what this returns.
+Fetch from_memory(const std::vector<Parameter>& parameters);
+
+// One sieve a checkpoint, of magnitudes.
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& tiles,
                                  const Fetch& fetch, int threads);
 
 // The same over parameters in memory.
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
                                  int threads);
+
+// How many elements have a measure of exactly 0, where there is one for all checkpoints.
+int64_t count_zeros(const Recipe& recipe, const std::vector<Parameter>& parameters, int threads);
 
 // The part of those windows that falls on the parameter whose first element is the `offset`-th.
 std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset);

@@ -6,4 +6,7 @@
   FOLD(linear, Linear)                       \
   FOLD(elect_weighted, WeightedElection)     \
   FOLD(elect_unweighted, UnweightedElection) \
-  FOLD(largest, Largest)
+  FOLD(largest, Largest)                     \
+  FOLD(near, Near)                           \
+  FOLD(own_or_mean, OwnOrMean)               \
+  FOLD(consensus, Consensus)

@@ -8,9 +8,10 @@ namespace taujp {
 
 template <class Number, class Steps>
 struct Linear {
+  static constexpr int looks = 1;
   Number sum, weights;
 
-  TAUJP_INLINE void start() { sum = weights = Number(0.0f); }
+  TAUJP_INLINE void start(const float*) { sum = weights = Number(0.0f); }
 
   TAUJP_INLINE void take(Number tau, Number weight) {
     sum = Steps::add_product(sum, tau, weight);

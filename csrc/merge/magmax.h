@@ -8,9 +8,10 @@ namespace taujp {
 
 template <class Number, class Steps>
 struct Largest {
+  static constexpr int looks = 1;
   Number winner, weight_of_winner;
 
-  TAUJP_INLINE void start() { winner = weight_of_winner = Number(0.0f); }
+  TAUJP_INLINE void start(const float*) { winner = weight_of_winner = Number(0.0f); }
 
   TAUJP_INLINE void take(Number tau, Number weight) {
     const Number value = Steps::product(tau, weight);

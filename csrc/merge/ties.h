@@ -42,9 +42,10 @@ struct Sides {
 
 template <class Number, class Steps>
 struct WeightedElection {
+  static constexpr int looks = 1;
   Sides<Number> sides;
 
-  TAUJP_INLINE void start() { sides.start(); }
+  TAUJP_INLINE void start(const float*) { sides.start(); }
 
   TAUJP_INLINE void take(Number tau, Number weight) {
     // The rounded product, not a fused one: +v and -v then cancel to a tie exactly.
@@ -59,9 +60,10 @@ struct WeightedElection {
 
 template <class Number, class Steps>
 struct UnweightedElection {
+  static constexpr int looks = 1;
   Sides<Number> sides;
 
-  TAUJP_INLINE void start() { sides.start(); }
+  TAUJP_INLINE void start(const float*) { sides.start(); }
 
   TAUJP_INLINE void take(Number tau, Number weight) {
     sides.vote = sides.vote + tau;

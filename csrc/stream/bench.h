@@ -69,6 +69,7 @@ class Bench {
     merged.size = tile_.count;
     merged.first = tile_.first;
     merged.before = item_.before;
+    merged.row = item_.row;
     if (work_.plan.has_base) merged.base = sources_[0];
     merged.sources = sources_.data() + (work_.plan.has_base ? 1 : 0);
     merged.targets = targets_.data();

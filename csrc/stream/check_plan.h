@@ -33,8 +33,14 @@ inline void check_item(const Plan& plan, const Item& item) {
   if (!item.copy) {
     require(item.coefs >= 0 && static_cast<size_t>(item.coefs) < plan.coefs.size(),
             "no such coefs");
-    require(plan.recipe.sparsifier != Sparsifier::random || item.keys.size() == checkpoints,
+    const Sparsifier sparsifier = plan.recipe.sparsifier;
+    const bool ranks = sparsifier == Sparsifier::rank;
+    require(!(ranks || sparsifier == Sparsifier::random) || item.keys.size() == checkpoints,
             "not one key for each checkpoint");
+    require(!(ranks || sparsifier == Sparsifier::importance) || item.size == 0 ||
+                (item.row > 0 && item.size % item.row == 0),
+            "rows that do not fill the tensor");
+    require(sparsifier != Sparsifier::importance || plan.has_base, "importances without a base");
   }
   for (const Place& place : item.sources) check_place(place, plan.inputs.size(), !item.copy, true);
   for (const Place& place : item.targets)

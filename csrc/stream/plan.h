@@ -25,6 +25,7 @@ struct Item {
   bool copy = false;
   int64_t size = 0;    // elements; bytes in a copy
   int64_t before = 0;  // elements of the tensors that are ranked before it, where ranks span all
+  int64_t row = 0;     // elements to a row, where rows matter
   int32_t coefs = 0;   // which of the plan's [K, N] tables
   std::vector<Place> sources;
   std::vector<Place> targets;  // K of them, K more for each further name of a tied tensor

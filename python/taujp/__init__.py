@@ -30,6 +30,7 @@ _HOME = {
     "regmean_plus_plus": "taujp.learn",
     "search": "taujp.searching.search",
     "inspect": "taujp.inspecting.inspect",
+    "extract_lora": "taujp.merge.extract_lora",
     "open_checkpoint": "taujp.checkpoint",
     "open_adapted": "taujp.checkpoint",
     "CheckpointError": "taujp.checkpoint",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from taujp.learn import regmean_plus_plus as regmean_plus_plus
     from taujp.merge.edit import edit as edit
     from taujp.merge.errors import MergeError as MergeError
+    from taujp.merge.extract_lora import extract_lora as extract_lora
     from taujp.merge.merge_many import merge_many as merge_many
     from taujp.merge.method import methods as methods
     from taujp.merge.task_vector import TaskVector as TaskVector

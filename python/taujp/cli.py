@@ -16,6 +16,7 @@ from taujp.commands import (
     import_module,
     info,
     inspect,
+    lora,
     merge,
     mergekit,
     methods,
@@ -53,6 +54,7 @@ COMMANDS: dict[
         statistics.add_arguments,
         statistics.run,
     ),
+    "lora": ("extract a PEFT adapter from a fine-tuned model", lora.add_arguments, lora.run),
     "methods": ("list the merge methods and their options", methods.add_arguments, methods.run),
     "info": ("print versions, modules and hardware", info.add_arguments, info.run),
 }

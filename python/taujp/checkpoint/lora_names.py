@@ -10,6 +10,7 @@ from typing import NoReturn
 from .entries import CheckpointError
 
 PREFIX = "base_model.model."
+_MERGE = "merge the adapter with PEFT (model.merge_and_unload()), save the model and give that"
 _FACTOR = re.compile(r"(.+?)\.lora_(embedding_)?([AB])((?:\.[^.]+)*)")
 _WRAPPERS = re.compile(r"\.(base_layer|modules_to_save(\.[^.]+)?)(?=\.)")
 _FOREIGN = re.compile(r"\.(lora|ia3|hada|lokr|oft|vera|boft|token_adapter|trainable_tokens)[._]")
@@ -40,6 +41,13 @@ def parts_of(path: str, names: Iterable[str]) -> Parts:
         if match is None:
             _take_whole(path, own, name, parts)
             continue
+        if ".base_layer." in match[1]:
+            _fail(
+                path,
+                f"{name!r} adapts a projection inside of torch's MultiheadAttention, whose change "
+                f"PEFT adds twice",
+                _MERGE,
+            )
         *adapter, leaf = match[4].split(".")[1:] or [""]
         if leaf not in ("weight", "bias"):  # an embedding's factors have no leaf
             adapter, leaf = ([leaf] if leaf else []), "weight"
@@ -60,7 +68,7 @@ def _take_whole(path: str, own: str, name: str, parts: Parts) -> None:
         _fail(
             path,
             f"{name!r} is neither a factor of LoRA nor a whole parameter (DoRA, or another method)",
-            "merge the adapter with PEFT (model.merge_and_unload()), save the model and give that",
+            _MERGE,
         )
     if ".original_module." not in own:  # the base's own, kept beside what replaces it
         parts.whole[_WRAPPERS.sub("", own)] = name

@@ -1,4 +1,4 @@
-"""What checkpoints changed, and how much of it is in each other's way: to look at before merging."""
+"""What checkpoints changed and what of it is in each other's way: to look at before merging."""
 
 from taujp.inspecting import figures  # noqa: F401  (registers them)
 from taujp.inspecting.inspect import inspect

@@ -37,7 +37,7 @@ def conflicts_by_part(found: Inspection) -> Lines:
         "conflict": [100 * part.conflict for part in found.parts],
         "cancelled": [100 * part.cancelled for part in found.parts],
     }
-    overlaps = [p.directions and mean_between(p.directions.overlap) for p in found.parts]
+    overlaps = [mean_between(p.directions.overlap) if p.directions else None for p in found.parts]
     if any(one is not None for one in overlaps):
         lines["overlap"] = [None if v is None else 100 * v for v in overlaps]
     return lines
@@ -45,7 +45,7 @@ def conflicts_by_part(found: Inspection) -> Lines:
 
 def interference_by_part(found: Inspection) -> Lines:
     """The interference of singular directions by layer."""
-    values = [part.directions and part.directions.interference for part in found.parts]
+    values = [p.directions.interference if p.directions else None for p in found.parts]
     return {"interference": values}
 
 
@@ -78,6 +78,8 @@ def draw_by_part(names: Sequence[str], lines: Lines, label: str) -> Figure:
 @drawn
 def draw_energies(lines: Lines) -> Figure:
     """The energy of the strongest directions, one line a model."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = new_figure(size=(4.8, 4.2))
     for index, (name, values) in enumerate(lines.items()):
         x = range(1, len(values) + 1)
@@ -85,7 +87,7 @@ def draw_energies(lines: Lines) -> Figure:
     axes.set_xlabel("strongest singular directions of each matrix")
     axes.set_ylabel("share of the squared norm, %")
     axes.set_ylim(0, 103)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     plain_axes(axes)
     legend_below(figure, len(lines))
     return figure

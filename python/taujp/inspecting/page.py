@@ -19,13 +19,15 @@ from taujp.inspecting.drawings import (
 )
 from taujp.inspecting.result import Inspection
 from taujp.inspecting.table import HEADER, cells, cosines_of, model_rows, vector_of
-from taujp.report.blocks import Block, Plot, Table
+from taujp.report.blocks import Block, Folded, Plot, Table
 from taujp.report.heat_map import draw_matrix
 from taujp.report.rendering import rendered
 from taujp.report.text_table import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LONG = 30  # rows; a longer table is shown when asked for
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,15 @@ def _layers(found: Inspection) -> Shown:
     if len(found.models) > 1:
         conflicts = conflicts_by_part(found)
         blocks.append(_lines("conflicts", f"Conflicts by {found.by}", found, conflicts, "%"))
-    blocks.append(Table(f"By {found.by}: means over the models", [found.by, *HEADER], rows))
+    table = Table(f"By {found.by}: means over the models", [found.by, *HEADER], rows)
+    blocks.append(table if len(rows) <= LONG else Folded(f"The table by {found.by}", [table]))
     return Shown(
         "layers",
         "Layers",
-        "Conflict: of the elements that at least two models change, the share where they differ in "
-        f"sign (of {len(found.models)} random vectors {percent(by_chance)}). Cancelled: the share of "
-        "all change that is lost when the vectors are added. Overlap: of the strongest directions.",
+        "Conflict: of the elements that at least two models change, the share where they differ "
+        f"in sign (of {len(found.models)} random vectors {percent(by_chance)}). Cancelled: the "
+        "share of all change that is lost when the vectors are added. Overlap: of the strongest "
+        "directions.",
         blocks,
     )
 

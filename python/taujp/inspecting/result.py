@@ -10,8 +10,9 @@ class Directions:
     """The strongest `k` singular directions of the vectors' matrices; means over the matrices.
 
     shares[i][j]: the part of model i's squared norm that lies in its (j+1)-th direction.
-    stable_ranks: ||A||_F^2 / ||A||_2^2. overlap[i][j]: (||U_i^T U_j||_F^2 + ||V_i^T V_j||_F^2) / 2k,
-    1 where both span the same, about k / m for two that know nothing of each other in m dimensions.
+    stable_ranks: ||A||_F^2 / ||A||_2^2.
+    overlap[i][j]: (||U_i^T U_j||_F^2 + ||V_i^T V_j||_F^2) / 2k, 1 where both span the same, about
+    k / m for two that know nothing of each other in m dimensions.
     interference: ||(U^T U - I) S (V^T V - I)||_1 / ||S||_1 of all models' directions side by side,
     0 where they are orthogonal (singular task interference, Gargiulo et al. 2025, arXiv 2412.00081;
     not divided by the strengths there).
@@ -29,11 +30,12 @@ class Directions:
 class Part:
     """One layer, one tensor, or the whole model.
 
-    norms: ||tau_i||. base_norm: ||theta0||; None without a base. cosines: between the models, 0
-    where one is 0. changed: the share of elements that are not 0 in tau_i. conflict: of the elements
-    that at least two models change, the share where they differ in sign. cancelled: the share of
-    change that is lost when all are added, 1 - sum |sum_i tau_i| / sum sum_i |tau_i|. directions:
-    None where there is no matrix, or none were asked for.
+    norms: ||tau_i||. base_norm: ||theta0||; None without a base.
+    cosines: between the models, 0 where one is 0. changed: the share of elements that are not 0.
+    conflict: of the elements that at least two models change, the share where they differ in sign.
+    cancelled: the share of change that is lost when all are added,
+    1 - sum |sum_i tau_i| / sum sum_i |tau_i|.
+    directions: None where there is no matrix, or none were asked for.
     """
 
     name: str

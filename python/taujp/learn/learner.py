@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -50,13 +51,13 @@ class Learner(nn.Module):
         for (name, head), batch in zip(self._heads, batches, strict=True):
             inputs, _ = split_batch(batch, "adamerging")
             loss = entropy(classifier.outputs(inputs, head))
-            if not bool(loss.isfinite()):
+            found.append(float(loss.detach()))
+            if not math.isfinite(found[-1]):
                 raise FloatingPointError(
-                    f"adamerging: the entropy of {name!r} is {float(loss)} at step {step}; "
-                    "expected a finite number; look at its inputs, or lower the learning rate"
+                    f"adamerging: the entropy of {name!r} is {found[-1]} at step {step}; expected "
+                    "a finite number; look at its inputs, or lower the learning rate"
                 )
             loss.backward()
-            found.append(float(loss))
         parameters = dict(classifier.module.named_parameters(remove_duplicate=False))
         grads = [parameters[name].grad if name in parameters else None for name in editor.names]
         acting.backward(editor.gradient(grads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = "adapter_model.safetensors"
-_INSIDE = ".base_layer."
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,6 @@ class Factors:
         """The number of directions."""
         return int(self.a.shape[0])
 
-    @property
-    def target(self) -> str:
-        """The module that PEFT is told to adapt."""
-        return self.matrix.module.partition(_INSIDE)[0]
-
 
 def write_adapter(
     target: Path,
@@ -56,27 +50,30 @@ def write_adapter(
 
     biases: of adapted modules, by PEFT's names; whole: all of the modules that are kept whole.
     """
-    padded = _of_equal_rank(factors)
     named: dict[str, Tensor] = {**whole, **biases}
-    for one in padded:
+    for one in factors:
         kind, leaf = ("lora_embedding_", "") if one.matrix.embedding else ("lora_", ".weight")
         named[f"{one.matrix.module}.{kind}A{leaf}"] = one.a
         named[f"{one.matrix.module}.{kind}B{leaf}"] = one.b
-    config = _config(padded, sorted({name.rpartition(".")[0] for name in whole}), base)
+    config = _config(factors, sorted({name.rpartition(".")[0] for name in whole}), base)
     config["bias"] = "lora_only" if biases else "none"
     with PartialOutput(target) as partial:
-        partial.clear()
-        partial.content.mkdir()
-        (partial.content / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-        _write(partial.content / WEIGHTS, {PREFIX + name: t for name, t in named.items()})
-        partial.publish()
+        try:
+            partial.clear()
+            partial.content.mkdir()
+            (partial.content / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+            _write(partial.content / WEIGHTS, {PREFIX + name: t for name, t in named.items()})
+            partial.publish()
+        except BaseException:
+            partial.discard()
+            raise
 
 
 def _config(factors: Sequence[Factors], kept: list[str], base: str | None) -> dict[str, Any]:
     """PEFT's settings, with alpha = rank everywhere: the scale is 1."""
-    ranks = {one.target: one.rank for one in factors}
+    ranks = {one.matrix.module: one.rank for one in factors}
     usual = Counter(ranks.values()).most_common(1)[0][0]
-    others = {re.escape(name): rank for name, rank in ranks.items() if rank != usual}
+    others = {_pattern(name, ranks): rank for name, rank in ranks.items() if rank != usual}
     turned = [one.matrix.transposed for one in factors if not one.matrix.embedding]
     return {
         "peft_type": "LORA",
@@ -97,20 +94,10 @@ def _config(factors: Sequence[Factors], kept: list[str], base: str | None) -> di
     }
 
 
-def _of_equal_rank(factors: Sequence[Factors]) -> list[Factors]:
-    """With zeros where one module of PEFT's has several pairs: they share its rank."""
-    import torch
-
-    most: dict[str, int] = {}
-    for one in factors:
-        most[one.target] = max(most.get(one.target, 0), one.rank)
-
-    def padded(one: Factors) -> Factors:
-        more = most[one.target] - one.rank
-        b = torch.nn.functional.pad(one.b, (0, more))
-        return Factors(one.matrix, b, torch.nn.functional.pad(one.a, (0, 0, 0, more)))
-
-    return [padded(one) for one in factors]
+def _pattern(name: str, names: Iterable[str]) -> str:
+    """A regular expression that ends this module's name alone among the names."""
+    alone = not any(other.endswith(f".{name}") for other in names)
+    return re.escape(name) if alone else f"^{re.escape(name)}"
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:

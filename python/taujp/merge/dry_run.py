@@ -86,8 +86,8 @@ def _computing(plan: FilePlan, number: int) -> float:
     merge, elements = plan.merge_of(number), work.size * len(work.sources)
     if merge.formula is not None:
         return elements * _FORMULA_SECONDS / plan.threads
-    statistic = merge.recipe.sparsifier == "magnitude" or merge.recipe.rescale == "l1"
-    return elements * (_STATISTIC_SECONDS if statistic else _POINTWISE_SECONDS) / plan.threads
+    seconds = _STATISTIC_SECONDS if merge.recipe.surveys else _POINTWISE_SECONDS
+    return elements * seconds / plan.threads
 
 
 def _reading_speed(plan: FilePlan) -> float:

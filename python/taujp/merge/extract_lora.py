@@ -15,7 +15,7 @@ from taujp.checkpoint.tensors import tensor_of
 
 from .adapter_output import WEIGHTS, Factors, write_adapter
 from .errors import MergeError
-from .extraction import EMBEDDINGS, Matrix, siblings, sort_out
+from .extraction import EMBEDDINGS, Matrix, kept_whole, sort_out
 from .partial_output import check_target
 from .recipe import one_number, one_of
 
@@ -112,9 +112,8 @@ def extract_lora(
         one, told = _extracted(pair, matrix, ranks, chosen, dtype, seed)
         factors.append(one)
         matrices.append(told)
-    prefixes = {m.name.rpartition(".")[0]: m.module for m in found.matrices}
-    biases = {_peft_name(prefixes, name): pair.tuned(name) for name in found.biases}
-    kept = {n: pair.tuned(n) for name in found.whole for n in siblings(pair.theta0, name)}
+    biases = {_peft_name(name): pair.tuned(name) for name in found.biases}
+    kept = {name: pair.tuned(name) for name in kept_whole(pair.theta0, found.whole)}
     write_adapter(target, factors, biases, kept, str(base) if _is_path(base) else None)
     lost = sum((m.error * norms[m.name]) ** 2 for m in matrices)
     lost += sum(norms[name] ** 2 for name in found.left_out)
@@ -207,10 +206,10 @@ def _dtype(dtype: Any) -> str:
     return str(name)
 
 
-def _peft_name(prefixes: Mapping[str, str], name: str) -> str:
+def _peft_name(bias: str) -> str:
     """Where PEFT has the bias of an adapted module: in the layer that it wraps."""
-    module, _, leaf = name.rpartition(".")
-    return f"{prefixes[module]}.base_layer.{leaf}"
+    module, _, leaf = bias.rpartition(".")
+    return f"{module}.base_layer.{leaf}"
 
 
 def _is_path(source: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which parameters of a fine-tuned model an adapter takes as factors, which whole, and which not."""
+"""Which changed parameters an adapter takes as factors, which whole, and which not at all."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ _JOINT = ".in_proj_weight"  # of torch's MultiheadAttention, which PEFT adapts a
 
 @dataclass(frozen=True)
 class Matrix:
-    """A weight to be written as factors: PEFT's module, and whether its rows are inputs."""
+    """A weight to be written as factors; `transposed` where its rows are inputs."""
 
     name: str
-    module: str
     embedding: bool
     transposed: bool
+
+    @property
+    def module(self) -> str:
+        """What PEFT adapts."""
+        return _module(self.name)
 
 
 @dataclass(frozen=True)
@@ -52,39 +56,42 @@ def sort_out(
 
     Matrices of the modules that match become factors, unless those of `rank` would be no smaller;
     biases of their modules go along. Of the rest whole modules are kept where `whole` says so and
-    the module has nothing but its own parameters (a norm, a head), as PEFT's modules_to_save.
+    the module holds no other (a norm, a head), as PEFT's modules_to_save.
     """
     chosen = [
-        _matrix(theta0, name, embeddings)
+        _matrix(name, embeddings)
         for name in changed
         if _is_matrix(theta0, name, rank) and _matches(_module(name), modules)
     ]
     if not chosen:
         raise MergeError(
             f"extract_lora: none of the {len(changed)} changed parameters is a matrix larger than "
-            f"its factors whose module matches {list(modules)}; choose a lower rank or other modules"
+            f"its factors in a module that matches {list(modules)}; lower rank, or choose others"
         )
     matrices = _oriented(theta0, chosen)
     adapted = {matrix.name for matrix in matrices}
-    inside = {_module(name) for name in adapted}
+    inside = {matrix.module for matrix in matrices}
     biases = [
         n for n in changed if n.endswith("bias") and n not in adapted and _module(n) in inside
     ]
-    kept, left_out = [], {}
-    for name in changed:
-        if name in adapted or name in biases:
-            continue
-        reason = _why_not(theta0, name, inside) if whole else "whole parameters were not asked for"
-        if reason:
-            left_out[name] = reason
-        else:
-            kept.append(name)
-    return Sorted(tuple(matrices), tuple(kept), tuple(biases), left_out)
+    rest = [name for name in changed if name not in adapted and name not in biases]
+    reasons = {
+        name: _why_not(theta0, name, inside) if whole else "it was not asked for" for name in rest
+    }
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    kept = tuple(name for name in rest if name not in left_out)
+    return Sorted(tuple(matrices), kept, tuple(biases), left_out)
 
 
-def siblings(theta0: Checkpoint, name: str) -> list[str]:
-    """All tensors of the module of a parameter: PEFT keeps a module whole."""
-    return [other for other in theta0.entries if _module(other) == _module(name)]
+def kept_whole(theta0: Checkpoint, names: Iterable[str]) -> list[str]:
+    """All tensors of the modules that PEFT keeps for the sake of these parameters."""
+    modules = {module for name in names for module in _alike(theta0, _module(name))}
+    return [name for name in theta0.entries if _module(name) in modules]
+
+
+def _alike(theta0: Checkpoint, module: str) -> set[str]:
+    """The modules whose names end as this one's: PEFT cannot keep one and not the other."""
+    return {m for m in map(_module, theta0.entries) if m.endswith(module)}
 
 
 def _module(name: str) -> str:
@@ -93,22 +100,23 @@ def _module(name: str) -> str:
 
 def _is_matrix(theta0: Checkpoint, name: str, rank: int | None) -> bool:
     shape = theta0.entries[name].shape
-    if len(shape) != 2 or not name.endswith((".weight", _JOINT)):
+    if len(shape) != 2 or not name.endswith((".weight", _JOINT)) or _inside_attention(theta0, name):
         return False
     return rank is None or rank * sum(shape) < shape[0] * shape[1]
+
+
+def _inside_attention(theta0: Checkpoint, name: str) -> bool:
+    """Whether it is the output projection of torch's MultiheadAttention."""
+    return f"{_module(_module(name))}{_JOINT}" in theta0.entries
 
 
 def _matches(module: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(module, pattern) for pattern in patterns)
 
 
-def _matrix(theta0: Checkpoint, name: str, embeddings: Iterable[str]) -> Matrix:
-    module = _module(name)
-    above = _module(module)
-    if f"{above}{_JOINT}" in theta0.entries:  # out_proj lies inside of the attention that it adapts
-        module = f"{above}.base_layer{module[len(above) :]}"
+def _matrix(name: str, embeddings: Iterable[str]) -> Matrix:
     embedding = _matches(_module(name), embeddings)
-    return Matrix(name, module, embedding, embedding)
+    return Matrix(name, embedding, embedding)
 
 
 def _oriented(theta0: Checkpoint, matrices: Sequence[Matrix]) -> list[Matrix]:
@@ -126,7 +134,7 @@ def _oriented(theta0: Checkpoint, matrices: Sequence[Matrix]) -> list[Matrix]:
 
 
 def _told_by_bias(theta0: Checkpoint, matrix: Matrix) -> bool | None:
-    bias = theta0.entries.get(f"{_module(matrix.name)}.bias")
+    bias = theta0.entries.get(f"{matrix.module}.bias")
     rows, columns = theta0.entries[matrix.name].shape
     if bias is None or matrix.embedding or rows == columns or bias.size not in (rows, columns):
         return None
@@ -138,9 +146,13 @@ def _why_not(theta0: Checkpoint, name: str, adapted: set[str]) -> str | None:
     module = _module(name)
     if module in adapted:
         return "its module is adapted, and this is neither its weight nor its bias"
+    if _inside_attention(theta0, name):
+        return "PEFT adds what it adapts inside of torch's MultiheadAttention twice"
     if not module:
         return "it belongs to no module of the model, which PEFT could keep"
-    start = f"{module}."
-    if any(other.startswith(start) and "." in other[len(start) :] for other in theta0.entries):
-        return f"its module {module!r} holds other modules"
+    for other in _alike(theta0, module):
+        if other in adapted:
+            return f"PEFT cannot keep {module!r} and adapt {other!r}, which ends alike"
+        if any(above.startswith(f"{other}.") for above in map(_module, theta0.entries)):
+            return f"the module {other!r} holds other modules"
     return None

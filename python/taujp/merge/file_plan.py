@@ -33,6 +33,7 @@ class Work(NamedTuple):
     sources: tuple[Place, ...]
     targets: tuple[Place, ...]
     keys: tuple[int, ...]
+    row: int = 0  # elements, where rows matter
 
     @property
     def copy(self) -> bool:
@@ -114,6 +115,7 @@ def _merged(
                 sources=tuple(reader.numbers(c, c.entries[name]) for c in inputs_of(merge)),
                 targets=_targets(layout, names, FORMATS[merge.dtype_of(name)]),
                 keys=_keys(merge, name),
+                row=merge.recipe.row(merge.donor.entries[name].shape),
             )
 
 

@@ -67,6 +67,7 @@ def _item(work: Work, coefs: int) -> Any:
         copy=work.copy,
         size=work.size,
         before=work.before,
+        row=work.row,
         coefs=coefs,
         sources=work.sources,
         targets=work.targets,
@@ -104,5 +105,8 @@ def _words(
         over_model=recipe.over_model,
         density=recipe.shares(checkpoints),
         skip=recipe.skip,
+        spread=recipe.spread,
+        dials=recipe.dials,
+        weighting=recipe.weighting,
         lambdas=lambdas,
     )

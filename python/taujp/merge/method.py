@@ -86,13 +86,14 @@ def merge_method(
     *,
     needs_base: bool = True,
     checkpoints: tuple[int, int | None] = (1, None),
+    weighted: bool = True,
     cost: str = "one pass",
 ) -> Callable:
-    """Registers a pointwise method, whose function gives a Recipe for the kernels."""
+    """Registers a method of the kernels, whose function gives a Recipe."""
 
     def register(build: Callable[..., Recipe]) -> Callable[..., Recipe]:
         base = "needed" if needs_base else "none"
-        _REGISTERED[name] = Method(name, build, base, *checkpoints, cost=cost)
+        _REGISTERED[name] = Method(name, build, base, *checkpoints, weighted, cost)
         return build
 
     return register

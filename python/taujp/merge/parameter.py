@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,11 +13,9 @@ import torch
 import taujp_ext
 
 from .coefficients import Row
-from .coins import coins
 from .errors import MergeError
 from .formula import Blend
 from .prepare import Merge
-from .recipe import coin_key
 
 PIECE = 1 << 20  # elements; a fixed number, so that sums over pieces are the same everywhere
 
@@ -102,11 +100,6 @@ class Parameter:
                     self._check(part)
             total += found
         return total.triu() + total.triu(1).T
-
-    def coins(self, seed: int, checkpoint: int) -> Callable[[int, int], torch.Tensor]:
-        """32 random bits for each of elements [first, first + count) of a checkpoint's vector."""
-        key, device = coin_key(seed, checkpoint, self.name), self.vectors[checkpoint].device
-        return lambda first, count: coins(key, self.first + first, count, device)
 
     @property
     def _bases(self) -> int:

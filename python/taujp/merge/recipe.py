@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 from .errors import MergeError
@@ -12,7 +13,8 @@ from .errors import MergeError
 class Recipe:
     """tau -> sparsify -> times w -> fold -> divide -> times lambda -> plus theta0, parts left out.
 
-    `density` and `skip` hold one share for each of the N checkpoints, or none where unused.
+    `density` and `skip` hold one share for each of the N checkpoints, or none where unused; `dials`
+    the numbers that the fold's header in csrc/merge/ names.
     """
 
     fold: str = "linear"
@@ -24,6 +26,9 @@ class Recipe:
     density: tuple[float, ...] = ()
     skip: tuple[float, ...] = ()
     seed: int = 0
+    spread: float = 0.0
+    dials: tuple[float, ...] = ()
+    weighting: str = "given"
 
     def shares(self, checkpoints: int) -> tuple[float, ...]:
         """The density of each checkpoint; 1 where the method drops nothing."""
@@ -32,7 +37,21 @@ class Recipe:
     @property
     def draws(self) -> bool:
         """Whether elements are dropped by coin."""
-        return self.sparsifier == "random"
+        return self.sparsifier in ("random", "rank")
+
+    @property
+    def surveys(self) -> bool:
+        """Whether a parameter's numbers are gone through before they are merged."""
+        chosen = self.sparsifier not in ("none", "random")
+        return chosen or self.rescale == "l1" or self.weighting != "given"
+
+    def row(self, shape: tuple[int, ...]) -> int:
+        """Elements to a row of a parameter, or 0 where rows mean nothing to it."""
+        if self.sparsifier == "rank":
+            return math.prod(shape[1:] if len(shape) > 1 else shape)
+        if self.sparsifier == "importance":
+            return shape[-1] if shape else 1
+        return 0
 
 
 def one_each(

@@ -1,4 +1,4 @@
-"""The largest of many numbers, and their quantiles: exact, with a rule for equal ones."""
+"""The largest of many numbers: exact, with a rule for equal ones."""
 
 from __future__ import annotations
 
@@ -17,9 +17,3 @@ def largest(values: torch.Tensor, count: int) -> torch.Tensor:
     equal = (flat == threshold).nonzero().flatten()
     mask[equal[: count - int(mask.sum())]] = True
     return mask.view(values.shape)
-
-
-def quantile(values: torch.Tensor, share: float) -> torch.Tensor:
-    """The value at index floor(share * (size - 1)) of the sorted values."""
-    flat = values.reshape(-1)
-    return flat.kthvalue(int(share * (flat.numel() - 1)) + 1).values

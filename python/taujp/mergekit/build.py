@@ -44,6 +44,13 @@ class Choices:
     card: bool = True
     cache: str | os.PathLike[str] | None = None
 
+    def recorded(self, text: str) -> str:
+        """The configuration's text with a comment of what else decides about the numbers."""
+        said = {n: getattr(self, n) for n in ("seed", "rounding", "missing", "nonfinite")}
+        others = {n: value for n, value in said.items() if value != getattr(Choices, n)}
+        line = ", ".join(f"{name}: {value}" for name, value in others.items())
+        return f"{text.rstrip()}\n# {line}\n" if others else text
+
 
 @dataclass(frozen=True)
 class Built:
@@ -79,7 +86,7 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
         )
     companions = _companions(config, models, outline, plan, choices, mixed=bool(grouping.mixed))
     if choices.card:
-        companions |= card_files(config, text, name)
+        companions |= card_files(config, choices.recorded(text), name)
     assembly = Assembly(tuple(merges), _donor(outline), companions)
     return Built(assembly, config.method, tuple(notes))
 

@@ -47,10 +47,7 @@ class Grouping:
             groups.setdefault(key, []).append(wanted)
         self._copy_integers(region, integers, outline)
         for (step, dtype), tensors in groups.items():
-            if not step.inputs:  # of task vectors there are none: the base itself
-                self._copy(region, tensors, outline)
-            else:
-                yield self._merge(region, step, dtype, tensors)
+            yield self._merge(region, step if step.inputs else _base_alone(step), dtype, tensors)
 
     def _merge(self, region: Region, step: Step, dtype: str, tensors: list[Wanted]) -> Merge:
         views = [_view(region, i, tensors) for i in step.inputs]
@@ -137,6 +134,12 @@ class _Steps:
             wanted.t,
             self._seed,
         )
+
+
+def _base_alone(step: Step) -> Step:
+    """What a sum of no task vectors is."""
+    assert step.base is not None
+    return Step("passthrough", (step.base,), None, (1.0,))
 
 
 def _filtered(settings: Settings) -> bool:

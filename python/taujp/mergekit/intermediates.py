@@ -5,24 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from .card import CONFIGURATION
-from .documents import Document
+from .config import Configuration
 
 
-def is_made(folder: Path, document: Document) -> bool:
-    """Whether the folder holds what this document would make, of inputs no newer than it.
+def is_made(folder: Path, config: Configuration, text: str) -> bool:
+    """Whether the folder holds what a configuration of this text makes, of inputs no newer than it.
 
     The folder appears only when it is complete, so its configuration stands for all of it.
     """
     configuration = folder / CONFIGURATION
     try:
-        if configuration.read_bytes() != document.text.encode():
+        if configuration.read_bytes() != text.encode():
             return False
         made = configuration.stat().st_mtime_ns
     except OSError:
         return False
-    return all(_newest(Path(m.model.path)) <= made for m in document.config.models) and all(
-        _newest(Path(m.adapter.path)) <= made for m in document.config.models if m.adapter
-    )
+    places = [place for model in config.models for place in (model.model, model.adapter) if place]
+    return all(_newest(Path(place.path)) <= made for place in places)
 
 
 def _newest(place: Path) -> int:

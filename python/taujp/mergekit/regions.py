@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from taujp.checkpoint import Checkpoint
 from taujp.merge.errors import MergeError
 
 from .config import WHOLE, Configuration, Module, Slice, Source
-from .layers import Tower, depth, numbered, place
+from .layers import depth
 from .models import Model
 from .module_names import names_by_module
 from .outline import Outline, Region
 from .peer_method import PeerMethod
 from .reference import ModelReference
+from .stacking import add_ends, add_layers, tower_of, union_of_names
 from .tied_head import with_heads
 
-# What stands before the layers, as far as names tell: it comes from the first slice.
-BEFORE = re.compile(
-    r"embed|wte|wpe|position|patch|class_token|cls_token|token_type|conv[12]\.|"
-    r"ln_pre|layernorm_pre|pre_layernorm|pre_layrnorm|inv_freq|slopes"
-)
 Alignment = Callable[[dict[str, Checkpoint], str | None], dict[str, Checkpoint]]
 
 
@@ -61,7 +56,7 @@ class Planner:
         region = self._region(outline, name or "models", module, module.slices[0], loose=True)
         found = region.models[region.first].towers
         within = None if name == WHOLE else set(scope)
-        for tensor in _union(region.checkpoints):
+        for tensor in union_of_names(region.checkpoints):
             if within is None or tensor in within:
                 names = (tensor,) * len(region.sources)
                 outline.add(region, tensor, names, depth(tensor, found))
@@ -69,55 +64,15 @@ class Planner:
     def _stacked(self, outline: Outline, name: str, module: Module, scope: Collection[str]) -> None:
         """The module's layers from slices, one after the other; the rest from the outer slices."""
         within, last, number = set(scope), len(module.slices) - 1, 0
+        donor = self.config.models[0]
+        tower = tower_of(name or "slices", self.models[donor], within)
         regions = []
         for k, part in enumerate(module.slices):
             where = f"{name}.slices[{k}]".lstrip(".")
             region = self._region(outline, where, module, part, loose=k in (0, last))
-            layers = [_tower(where, model, within) for model in region.models]
-            number += self._add_layers(outline, where, region, layers, number)
+            number += add_layers(outline, where, region, tower, number, donor)
             regions.append(region)
-        tower = layers[0]
-        for k, before in ((0, True), (last, False)):
-            for tensor in _union(regions[k].checkpoints):
-                inside = (numbered(tensor) or ("",))[0] == tower.prefix
-                if tensor in within and not inside and bool(BEFORE.search(tensor)) == before:
-                    outline.add(regions[k], tensor, (tensor,) * len(regions[k].sources))
-
-    def _add_layers(
-        self, outline: Outline, where: str, region: Region, towers: list[Tower], number: int
-    ) -> int:
-        """The layers of a slice, as the output's from `number` on; returns how many."""
-        starts = [source.layers[0] for source in region.sources if source.layers]
-        begin, end = region.sources[0].layers or (0, 0)
-        for source, tower in zip(region.sources, towers, strict=True):
-            if source.layers and source.layers[1] > tower.count:
-                raise MergeError(
-                    f"{where}: layer_range {list(source.layers)} of {source.model}, which has "
-                    f"{tower.count} layers"
-                )
-        rests = [
-            _rests(c, tower.prefix) for c, tower in zip(region.checkpoints, towers, strict=True)
-        ]
-        origin = self._origin(region)
-        for i in range(end - begin):
-            t = place(i, end - begin)
-            every = dict.fromkeys(
-                rest for k, of in enumerate(rests) for rest in of.get(starts[k] + i, ())
-            )
-            for rest in every:
-                sources = [
-                    f"{tower.prefix}{start + i}{rest}"
-                    for tower, start in zip(towers, starts, strict=True)
-                ]
-                outline.add(region, f"{towers[0].prefix}{number + i}{rest}", sources, t)
-            if (key := towers[origin].key) is not None:
-                outline.layers.setdefault(key, []).append(starts[origin] + i)
-        return end - begin
-
-    def _origin(self, region: Region) -> int:
-        """The source whose config the output's follows: the donor, or the first."""
-        donor = self.config.models[0]
-        return next((i for i, s in enumerate(region.sources) if s.model == donor), 0)
+        add_ends(outline, regions[0], regions[last], tower, within)
 
     def _region(
         self, outline: Outline, where: str, module: Module, part: Slice, *, loose: bool
@@ -177,30 +132,3 @@ class Planner:
                 f"{len(rest)} tensors are in none of the modules and are copied from "
                 f"{donor.name}: {', '.join(rest[:3])}, ..."
             )
-
-
-def _union(checkpoints: Iterable[Checkpoint]) -> list[str]:
-    return list(dict.fromkeys(name for c in checkpoints for name in c.entries))
-
-
-def _tower(where: str, model: Model, within: set[str]) -> Tower:
-    """The one tower of a module."""
-    prefixes = {parts[0] for name in within if (parts := numbered(name))}
-    found = [tower for tower in model.towers.values() if tower.prefix in prefixes]
-    if len(found) != 1:
-        towers = ", ".join(f"{t.prefix}0-{t.count - 1}" for t in found) or "none"
-        raise MergeError(
-            f"{where}: {model.name} has as towers of layers: {towers}; slices need exactly one: "
-            f"name each under modules by the beginning of its tensors' names"
-        )
-    return found[0]
-
-
-def _rests(checkpoint: Checkpoint, prefix: str) -> dict[int, list[str]]:
-    """What follows the numbers of a tower's layers, by the number."""
-    found: dict[int, list[str]] = {}
-    for name in checkpoint.entries:
-        parts = numbered(name)
-        if parts and parts[0] == prefix:
-            found.setdefault(parts[1], []).append(parts[2])
-    return found

@@ -60,7 +60,7 @@ def mergekit(
     chosen = Choices(**choices)
     target = Path(os.path.abspath(out))
     for document, folder, last in steps(config, target, intermediates):
-        if not last and lazy and is_made(folder, document):
+        if not last and lazy and is_made(folder, document.config, chosen.recorded(document.text)):
             say(f"{document.name}: taken as it is from {str(folder)!r}")
             continue
         built = build(document.config, document.text, folder.name, chosen)

@@ -28,20 +28,19 @@ def with_tokens(tokenizer: Tokenizer, entries: Iterable[Mapping[str, Any]]) -> T
     One that the vocabulary has keeps its id; one that is added already stays as it is.
     """
     added, vocabulary = dict(tokenizer.added), dict(tokenizer.vocabulary)
-    taken = set(vocabulary.values())
+    taken, number = set(vocabulary.values()), next_id(tokenizer.model_size, added)
     for entry in entries:
         token = entry["content"]
         if not token or token in added:
             continue
         if token not in vocabulary:
-            number = next_id(tokenizer.model_size, added)
             if number in taken:
                 raise MergeError(
                     f"tokenizer: {tokenizer.where!r} has holes among its ids, so that {token!r} "
                     f"would get the id {number} of another token; choose another tokenizer's source"
                 )
             vocabulary[token] = number
-            taken.add(number)
+            number += 1
         added[token] = {"id": vocabulary[token], **{k: v for k, v in entry.items() if k != "id"}}
     if added.keys() == tokenizer.added.keys():
         return tokenizer
@@ -128,4 +127,4 @@ def _written(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
+    return json.dumps(content, ensure_ascii=False).encode()  # indented, large ones take seconds

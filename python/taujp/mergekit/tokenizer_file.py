@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from taujp.merge.errors import MergeError
@@ -54,6 +54,14 @@ def tokenizer_files(folder: str) -> dict[str, str]:
     return {name: os.path.join(folder, name) for name in mine}
 
 
+def same_tokenizer(folder: str) -> bytes:
+    """Equal for folders whose tokenizers are of equal files."""
+    digest = hashlib.sha256()
+    for name, path in tokenizer_files(folder).items() if os.path.isdir(folder) else ():
+        digest.update(name.encode() + b"\0" + hashlib.sha256(_bytes(path)).digest())
+    return digest.digest()
+
+
 def read_tokenizer(folder: str) -> Tokenizer | None:
     """The folder's tokenizer; None where it holds none.
 
@@ -86,8 +94,16 @@ def tokenizer_of(where: str, files: Files) -> Tokenizer:
 
 
 def read_json(where: str, name: str, file: str | bytes) -> dict[str, Any]:
-    """What a file of a tokenizer holds; not to be changed in place."""
-    return _parsed(where, name, _bytes(file))
+    """What a file of a tokenizer holds; MergeError where it is damaged."""
+    try:
+        found = json.loads(_bytes(file))
+    except ValueError as error:
+        raise MergeError(
+            f"tokenizer: {name} of {where!r} is damaged ({error}); download or save it again"
+        ) from None
+    if not isinstance(found, dict):
+        raise MergeError(f"tokenizer: {name} of {where!r} holds no mapping; save it again")
+    return found
 
 
 def next_id(model_size: int, added: Mapping[str, Mapping[str, Any]]) -> int:
@@ -115,19 +131,6 @@ def _bytes(file: str | bytes) -> bytes:
         return file
     with open(file, "rb") as stream:
         return stream.read()
-
-
-@lru_cache(maxsize=16)
-def _parsed(where: str, name: str, data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data)
-    except ValueError as error:
-        raise MergeError(
-            f"tokenizer: {name} of {where!r} is damaged ({error}); download or save it again"
-        ) from None
-    if not isinstance(found, dict):
-        raise MergeError(f"tokenizer: {name} of {where!r} holds no mapping; save it again")
-    return found
 
 
 def _model_vocabulary(where: str, content: Mapping[str, Any]) -> dict[str, int]:

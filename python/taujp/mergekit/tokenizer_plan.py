@@ -12,7 +12,14 @@ from taujp.merge.errors import MergeError
 
 from .output_config import read_config, vocabulary_size
 from .tokenizer_change import united, with_tokens, within
-from .tokenizer_file import Files, Tokenizer, plain_entry, read_tokenizer, role_tokens
+from .tokenizer_file import (
+    Files,
+    Tokenizer,
+    plain_entry,
+    read_tokenizer,
+    role_tokens,
+    same_tokenizer,
+)
 from .tokenizer_spec import TokenizerSpec, TokenRow
 
 _NO_LIMIT = 1 << 62  # rows of a model whose config.json does not say
@@ -105,7 +112,7 @@ def plan_tokenizer(
 def _tokenizers(models: Mapping[str, str], base: str) -> tuple[dict[str, Tokenizer], list[str]]:
     if base not in models:
         raise MergeError(f"tokenizer: the base is {base!r}; expected one of {', '.join(models)}")
-    found = {model: read_tokenizer(folder) for model, folder in models.items()}
+    found = _read(models)
     of_base = found[base]
     if of_base is None:
         raise MergeError(
@@ -114,6 +121,18 @@ def _tokenizers(models: Mapping[str, str], base: str) -> tuple[dict[str, Tokeniz
         )
     notes = [f"{m} has no tokenizer; taken to be {base}'s" for m, own in found.items() if not own]
     return {model: own or of_base for model, own in found.items()}, notes
+
+
+def _read(models: Mapping[str, str]) -> dict[str, Tokenizer | None]:
+    """Each model's tokenizer; equal files are read once, since a vocabulary takes 100 MB."""
+    read: dict[bytes, Tokenizer | None] = {}
+    found: dict[str, Tokenizer | None] = {}
+    for model, folder in models.items():
+        key = same_tokenizer(folder)
+        if key not in read:
+            read[key] = read_tokenizer(folder)
+        found[model] = read[key]
+    return found
 
 
 def _output_tokenizer(

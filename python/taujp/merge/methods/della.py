@@ -1,24 +1,15 @@
 """DELLA: drop at random, small changes more often than large ones."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from ..errors import MergeError
-from ..formula import Formula
-from ..method import tensor_method
-from ..recipe import one_each, one_number, one_of
+from ..method import merge_method
+from ..recipe import Recipe, one_each, one_number, one_of
 from .dare import RESCALES
 from .ties import ELECTIONS
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..parameter import Parameter
+COST = "ranks in rows, twice where an L1 norm is kept; a tensor in memory"
 
 
-@tensor_method("della")
+@merge_method("della", cost=COST)
 def della(
     n: int,
     *,
@@ -28,13 +19,13 @@ def della(
     seed: int = 0,
     normalize: bool = True,
     election: str = "weighted",
-) -> Formula:
+) -> Recipe:
     """DELLA's thinning by rank, then TIES' election of a sign: see `della_linear` and `ties`."""
     fold = one_of("election", election, {k: v for k, v in ELECTIONS.items() if k})
     return _della(n, density, epsilon, rescale, seed, fold, normalize)
 
 
-@tensor_method("della_linear")
+@merge_method("della_linear", cost=COST)
 def della_linear(
     n: int,
     *,
@@ -43,7 +34,7 @@ def della_linear(
     rescale: str | None = "density",
     seed: int = 0,
     normalize: bool = False,
-) -> Formula:
+) -> Recipe:
     """Thin out task vectors at random, with the small changes of each row going first.
 
     In a row of m elements (all but the first dimension, flattened; of a 1-D parameter all) the
@@ -66,7 +57,7 @@ def _della(
     seed: int,
     fold: str,
     normalize: bool,
-) -> Formula:
+) -> Recipe:
     densities = one_each("density", density, n)
     half = one_number("epsilon", epsilon, 0.0, 0.5)
     for share in densities:
@@ -74,15 +65,12 @@ def _della(
             raise MergeError(
                 f"density {share:g} +- epsilon {half:g} must lie inside (0, 1); lower epsilon"
             )
-    chosen = one_of("rescale", rescale, RESCALES)
-
-    def merged(parameter: Parameter) -> Iterator[Tensor]:
-        from ..elected import folded
-        from ..thinning import thin
-
-        for i, (tau, share) in enumerate(zip(parameter.vectors, densities, strict=True)):
-            thin(tau, share, half, parameter.coins(int(seed), i), chosen)
-        for row in parameter.rows:
-            yield folded(parameter.vectors, row, fold=fold, normalize=normalize)
-
-    return Formula(merged)
+    return Recipe(
+        fold=fold,
+        sparsifier="rank",
+        rescale=one_of("rescale", rescale, RESCALES),
+        normalize=normalize,
+        density=densities,
+        spread=half,
+        seed=int(seed),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..formula import Blend, Formula
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..parameter import Parameter
 
+    Slope = Callable[[Tensor], Tensor]
+
 
 @tensor_method("wudi", cost="a matrix of every checkpoint in memory; `steps` products with it")
 def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
@@ -23,7 +25,7 @@ def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
     For matrices Delta minimises sum_i |(Delta - tau_i) tau_i^T|^2 / |tau_i|^2 by `steps` of Adam
     with step length `rate`, from sum_i tau_i on, tau_i here and below times c_i; what is no matrix
     gets the mean. The gradient is 2 (Delta G - H) with G = sum_i tau_i^T tau_i / |tau_i|^2 and
-    H = sum_i tau_i tau_i^T tau_i / |tau_i|^2, once for all steps: one product a step instead of 3 N.
+    H = sum_i tau_i tau_i^T tau_i / |tau_i|^2: one product a step, where the loss as it is takes 3 N.
     The authors leave out embeddings and heads: use prefix=. `rate` is absolute: 300 steps of 1e-5
     move an element by 0.003 at most.
     Source: Cheng et al. 2025, arXiv 2503.08099.
@@ -42,27 +44,50 @@ def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
 
 
 def _descended(parameter: Parameter, row: tuple[float, ...], steps: int, rate: float) -> Tensor:
+    start = parameter.weighted_sum(row)
+    rows, columns = start.shape
+    together = columns <= 2 * len(row) * rows
+    slope = (_by_products if together else _one_by_one)(parameter, row)
+    return _adam(start, slope, steps, rate)
+
+
+def _by_products(parameter: Parameter, row: tuple[float, ...]) -> Slope:
+    """Delta G - H, with G [b, b] and H [a, b] for tau_i of shape [a, b]."""
+    total = parameter.vector(0).zero_()
+    gram, target = total.new_zeros(total.shape[1], total.shape[1]), total
+    for tau, size in _weighted(parameter, row):
+        own = (tau.mT @ tau).div_(size)
+        gram += own
+        target += tau @ own
+    return lambda found: (found @ gram).sub_(target)
+
+
+def _one_by_one(parameter: Parameter, row: tuple[float, ...]) -> Slope:
+    """The same for matrices so wide that G would be the larger work."""
+    terms = list(_weighted(parameter, row))
+    return lambda found: sum(
+        (((found - tau) @ tau.mT) @ tau).div_(size) for tau, size in terms
+    ) + found.new_zeros(())
+
+
+def _weighted(parameter: Parameter, row: tuple[float, ...]) -> Iterator[tuple[Tensor, float]]:
+    """c_i tau_i and its squared length, but those of none."""
     import torch
 
-    total = parameter.weighted_sum(row)
-    gram, target = total.new_zeros(total.shape[1], total.shape[1]), torch.zeros_like(total)
     for i, c in enumerate(row):
         tau = parameter.vector(i).mul_(c)
         size = float(tau.square().sum(dtype=torch.float64))
         if size > 0:
-            own = (tau.mT @ tau).div_(size)
-            gram += own
-            target += tau @ own
-    return _adam(total, gram, target, steps, rate)
+            yield tau, size
 
 
-def _adam(start: Tensor, gram: Tensor, target: Tensor, steps: int, rate: float) -> Tensor:
-    """Adam with its usual constants: decays 0.9 and 0.999, 1e-8 below."""
+def _adam(start: Tensor, slope: Slope, steps: int, rate: float) -> Tensor:
+    """Adam with its usual constants: decays 0.9 and 0.999, 1e-8 below; `slope` is half of it."""
     found, mean, square = start, start * 0.0, start * 0.0
     for step in range(1, steps + 1):
-        slope = (found @ gram).sub_(target).mul_(2.0)
-        mean.lerp_(slope, 0.1)
-        square.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        gradient = slope(found) * 2.0
+        mean.lerp_(gradient, 0.1)
+        square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         below = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
         found = found.addcdiv(mean, below, value=-rate / (1 - 0.9**step))
     return found

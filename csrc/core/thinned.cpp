@@ -1,0 +1,132 @@
+#include "core/thinned.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "core/make_run.h"
+#include "core/parallel.h"
+#include "core/rescale.h"
+#include "core/scalar.h"
+#include "core/scratch.h"
+#include "core/tiles.h"
+#include "merge/odds.h"
+
+namespace taujp {
+namespace {
+
+constexpr int64_t kTogether = 1 << 13;  // elements of the rows that are taken at a time
+
+// The rows [begin, end) of all checkpoints, thinned, as a parameter of their own.
+class ThinnedRows {
+ public:
+  ThinnedRows(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+              const std::vector<OddsByRank>& odds)
+      : part_(parameter),
+        scratch_(make_scratch(scratch_floats(recipe.checkpoints))),
+        rows_(make_scratch(recipe.checkpoints * (end - begin + kThinRest))),
+        room_(make_scratch(2 * (3 * parameter.row + kThinRest))) {
+    const int64_t count = end - begin;
+    const Run run = make_run(recipe, parameter, begin, end, nullptr, scratch_.get());
+    for (int i = 0; i < recipe.checkpoints; ++i) {
+      float* out = rows_.get() + i * (count + kThinRest);
+      const bool all = odds[i].limits.empty();
+      const Thinning thinning{all ? nullptr : odds[i].limits.data(),
+                              all ? nullptr : odds[i].scales.data(), parameter.keys[i],
+                              reinterpret_cast<uint64_t*>(room_.get()), out};
+      nonfinite_ |= level().thin(run, i, thinning);
+      sources_.push_back({out, Dtype::f32});
+    }
+    for (int k = 0; k < recipe.results && parameter.targets != nullptr; ++k)
+      targets_.push_back(advanced(parameter.targets[k], begin));
+    part_.size = count;
+    part_.first += begin;
+    part_.base = advanced(parameter.base, begin);
+    part_.sources = sources_.data();
+    part_.targets = targets_.data();
+  }
+  ThinnedRows(const ThinnedRows&) = delete;
+
+  // Elements [begin, end) of these rows; what they hold are task vectors already.
+  Run run(const Recipe& recipe, int64_t begin, int64_t end, const Sieve* sieves) const {
+    Run run = make_run(recipe, part_, begin, end, sieves, scratch_.get());
+    run.subtract_base = false;
+    return run;
+  }
+  Run run(const Recipe& recipe, const Sieve* sieves) const {
+    return run(recipe, 0, part_.size, sieves);
+  }
+  bool nonfinite() const { return nonfinite_; }
+
+ private:
+  Parameter part_;
+  Scratch scratch_, rows_, room_;
+  std::vector<Source> sources_;
+  std::vector<Target> targets_;
+  bool nonfinite_ = false;
+};
+
+OddsByRank odds_of_one(const Recipe& recipe, int i, int64_t row) {
+  const double density = recipe.density[i];
+  OddsByRank odds;
+  if (density >= 1) return odds;
+  odds.limits.assign(row, 0);
+  odds.scales.assign(row, 1.0f);
+  for (int64_t rank = 0; rank < row && density > 0; ++rank) {
+    const double p = odds_of(rank, row, density, recipe.spread);
+    odds.limits[rank] = limit_of(p);
+    if (recipe.rescale == Rescale::density) odds.scales[rank] = static_cast<float>(1.0 / p);
+  }
+  return odds;
+}
+
+}  // namespace
+
+std::vector<OddsByRank> odds_by_rank(const Recipe& recipe, int64_t row) {
+  if (row >= int64_t{1} << 32)
+    throw std::invalid_argument("a row of " + std::to_string(row) +
+                                " elements; ranks are found in rows of less than 2^32");
+  std::vector<OddsByRank> odds;
+  for (int i = 0; i < recipe.checkpoints; ++i) odds.push_back(odds_of_one(recipe, i, row));
+  return odds;
+}
+
+int64_t thinned_tile(const Parameter& parameter) {
+  const int64_t row = std::max<int64_t>(parameter.row, 1);
+  return std::max<int64_t>(kTogether / row, 1) * row;
+}
+
+std::vector<Sieve> thinned_scales(const Recipe& recipe, const Parameter& parameter,
+                                  const std::vector<OddsByRank>& odds, int threads) {
+  const int64_t n = recipe.checkpoints, row = std::max<int64_t>(parameter.row, 1);
+  const std::vector<Tile> tiles = cut_tiles({parameter}, thinned_tile(parameter));
+  std::vector<double> sums(parameter.size / row * 2 * n, 0.0);  // [rows][before, after][N]
+  parallel(tiles.size(), threads, [&](int64_t number, int) {
+    const Tile& tile = tiles[number];
+    const ThinnedRows rows(recipe, parameter, tile.begin, tile.end, odds);
+    const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
+    for (int64_t begin = tile.begin; begin < tile.end; begin += row) {
+      double* here = sums.data() + begin / row * 2 * n;
+      const int64_t first = begin - tile.begin;
+      level().sum_magnitudes(
+          make_run(recipe, parameter, begin, begin + row, nullptr, scratch.get()), here);
+      level().sum_magnitudes(rows.run(recipe, first, first + row, nullptr), here + n);
+    }
+  });
+  std::vector<Sieve> sieves(n);
+  for (int64_t i = 0; i < n; ++i) {
+    double before = 0, after = 0;
+    for (size_t at = i; at < sums.size(); at += 2 * n) before += sums[at], after += sums[at + n];
+    sieves[i].scale = scale_of_norms(before, after);
+  }
+  return sieves;
+}
+
+bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+                   const std::vector<OddsByRank>& odds, const std::vector<Sieve>& sieves) {
+  const ThinnedRows rows(recipe, parameter, begin, end, odds);
+  level().merge(rows.run(recipe, sieves.empty() ? nullptr : sieves.data()));
+  return rows.nonfinite();
+}
+
+}  // namespace taujp
