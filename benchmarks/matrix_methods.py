@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 import taujp
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from reference_merge import merged as twin  # noqa: E402
+from reference_merge import merged as twin
 
 TASKS = 8
 BLOCK = {

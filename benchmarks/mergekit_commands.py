@@ -1,7 +1,7 @@
 """`taujp mergekit config out` against `mergekit-yaml config out`, whole commands, side by side.
 
 Base and six fine-tunes of a 300 M-parameter bf16 Llama, page cache warm; the answers are compared
-first. Hours of mergekit: what is measured is kept, and --resume goes on.
+first. mergekit takes its time: what is measured is kept, and --resume goes on.
 
 python benchmarks/mergekit_commands.py --peer-python /path/to/python/with/mergekit --methods ties
 """
@@ -79,6 +79,9 @@ def main() -> None:
                 config = configuration(method, base, tuned)
                 kept.add(method, measured(method, config, base, scratch, arguments))
             report(record, method, kept.numbers[method])
+    if arguments.resume:
+        for method in [m for m in CASES if m in kept.numbers and m not in arguments.methods]:
+            report(record, method, kept.numbers[method])
     record.finish()
 
 
@@ -94,7 +97,7 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--methods", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--repeats", type=int, default=3, help="of our command; the best counts")
-    parser.add_argument("--resume", action="store_true", help="keep what an earlier run measured")
+    parser.add_argument("--resume", action="store_true", help="with what earlier runs measured")
     return parser.parse_args()
 
 

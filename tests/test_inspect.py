@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 import taujp
+from adapters import on_modules, write_adapter
 from states import random_states
-from taujp.checkpoint import CheckpointError
+from taujp.checkpoint import CheckpointError, to_state_dict
 from taujp.cli import main
 from taujp.evaluate import load_result
 from taujp.evaluate.figures import figures
@@ -322,3 +323,17 @@ def test_pairs_of_random_vectors_conflict_as_chance_has_it():
     for count in (2, 3, 4):
         shares = [taujp.inspect(some, top=0).whole.conflict for some in combinations(states, count)]
         assert np.mean(shares) == pytest.approx(1 - 2.0 ** (1 - count), abs=0.01)
+
+
+def test_adapters_are_models_of_the_base(tmp_path):
+    modules = {"layers.0.q_proj": (24, 24), "layers.1.q_proj": (24, 24)}
+    torch.manual_seed(0)
+    base = {f"{name}.weight": torch.randn(shape) for name, shape in modules.items()}
+    adapter = write_adapter(tmp_path / "tuned", on_modules(modules))
+    found = taujp.inspect([adapter], base, top=8)
+    assert found.models == ("tuned",)
+    whole = to_state_dict(taujp.open_adapted(base, adapter))
+    assert found.whole.norms == taujp.inspect([whole], base).whole.norms
+    assert found.parts[0].directions.stable_ranks[0] > 1
+    with pytest.raises(ValueError, match="PEFT adapter"):
+        taujp.inspect([adapter])

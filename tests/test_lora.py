@@ -159,6 +159,26 @@ def test_embedding(base, tmp_path):
     assert torch.equal(found, expected.float())
 
 
+@pytest.mark.parametrize("added", [False, True])
+def test_embedding_that_is_kept_beside_its_factors(base, tmp_path, added):
+    """PEFT keeps the embeddings that it adapts; where they were trained before, from there on."""
+    name = "model.embed_tokens"
+    a, b = torch.randn(4, 50), torch.randn(24, 4)
+    start = base[f"{name}.weight"] + (1 if added else 0)
+    tensors = {
+        f"{name}.lora_embedding_A": a,
+        f"{name}.lora_embedding_B": b,
+        f"{name}.base_layer.weight": start,
+    }
+    adapter = write_adapter(tmp_path / "a", tensors)
+    found = tensor_of(open_adapted(base, adapter), f"{name}.weight")
+    expected = start.double() + change(a, b, 4.0).T
+    assert torch.equal(found, expected.float())
+    merged = taujp.merge_many([adapter], [0.5], base)[f"{name}.weight"]
+    half = (base[f"{name}.weight"].double() + expected) / 2
+    torch.testing.assert_close(merged.double(), half, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_weights_stored_the_other_way(tmp_path, told):
     """GPT-2's Conv1D [inputs, outputs]: c_proj is square, c_attn is not and tells."""
@@ -485,6 +505,27 @@ def test_command(two, tmp_path, capsys):
     assert main(["merge", "--ckpt", f"{folders[0]}=1", "-o", str(tmp_path / "three")]) == 1
     assert "is a PEFT adapter, which changes a base" in capsys.readouterr().err
     assert not (tmp_path / "three").exists()
+
+
+def test_task_vectors(base, two):
+    folders, tensors, theta0 = two
+    a, b = (taujp.TaskVector(theta0, folder) for folder in folders)
+    changes = [
+        torch.cat(
+            [change(*pair(t, m), 4.0).flatten() for m in MODULES if f"{m}.lora_A.weight" in t]
+        )
+        for t in tensors
+    ]
+    assert abs(a.norm() / float(changes[0].norm()) - 1) < 1e-5
+    shared = len(changes[1])  # the second adapts the first modules of the first
+    dot = float(changes[0][:shared] @ changes[1])
+    assert abs(a.dot(b) - dot) < 1e-5 * a.norm() * b.norm()
+    found = (0.6 * a + 0.3 * b).apply(theta0)
+    expected = taujp.merge_many(folders, [0.6, 0.3], theta0)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+    a.save(theta0.parent / "vector.safetensors")
+    kept = taujp.TaskVector.load(theta0.parent / "vector.safetensors")
+    assert abs(kept.norm() / a.norm() - 1) < 1e-6
 
 
 def test_an_adapter_alone_is_no_checkpoint(base, two):

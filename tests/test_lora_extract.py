@@ -133,7 +133,7 @@ def test_randomised_against_exact(shape, rate):
         sketched = randomised(matrix, rank, None, seed=0)
         best = exact(matrix, rank, None)
         error, least = (
-            float((matrix.double() - (u * s) @ v).norm() / matrix.norm())
+            float((matrix.double() - (u * s) @ v).norm() / matrix.double().norm())
             for u, s, v in (sketched, best)
         )
         assert abs(least - best_error(matrix, rank)) < 1e-6
@@ -260,8 +260,8 @@ def test_wrong_models(pair, tmp_path):
     base, tuned = pair
     with pytest.raises(taujp.MergeError, match="the two models are equal"):
         taujp.extract_lora(base, base, tmp_path / "a", rank=4)
+    less = {name: tensor for name, tensor in tuned.items() if name != "scale"}
     with pytest.raises(CheckpointError, match="lacks 'scale'"):
-        less = {name: tensor for name, tensor in tuned.items() if name != "scale"}
         taujp.extract_lora(base, less, tmp_path / "a", rank=4)
     broken = {**tuned, "model.layers.0.q_proj.weight": torch.full((96, 96), torch.nan)}
     with pytest.raises(taujp.MergeError, match=r"NaN or Inf in model\.layers\.0\.q_proj\.weight"):

@@ -131,6 +131,8 @@ def test_tokens_beyond_the_embedding_are_left_out(tmp_path: Path):
     model(tmp_path / "b", "sea", rows=37)
     plan = plan_tokenizer("base", {"a": str(tmp_path / "a"), "b": str(tmp_path / "b")})
     assert plan.vocab_size == 35
+    assert plan.notes[0].startswith("7 tokens of a are beyond the 35 rows of its embedding, and")
+    assert "3 tokens of b are beyond the 37 rows" in plan.notes[1]
     out = written(plan, tmp_path / "out")
     loaded = tokenizers.Tokenizer.from_file(str(out / "tokenizer.json"))
     assert loaded.get_vocab(True) == dict(plan.vocabulary)
@@ -229,6 +231,9 @@ def test_a_tokenizer_of_an_earlier_kind_is_converted(tmp_path: Path):
         ("[]", "holds no mapping"),
         ('{"model": {"type": "BPE"}}', "has no vocabulary"),
         ('{"model": {"vocab": {"a": "0"}}}', "has no vocabulary"),
+        ('{"model": {"vocab": []}}', "has no vocabulary"),
+        ('{"model": {"vocab": [1]}}', "not as the tokenizers library writes them"),
+        ('{"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 1}]}', r"\(KeyError: 'content'\)"),
     ],
 )
 def test_a_damaged_tokenizer_is_refused(tmp_path: Path, content: str, message: str):
@@ -300,7 +305,18 @@ def test_rows_that_are_nowhere(tmp_path: Path, source, message: str):
         plan_tokenizer(spec, {"a": str(tmp_path / "a"), "b": str(tmp_path / "b")})
 
 
+def test_equal_files_are_read_once(tmp_path: Path):
+    for name in "ab":
+        model(tmp_path / name, "sea")
+    model(tmp_path / "c", "sky")
+    plan = plan_tokenizer("union", {name: str(tmp_path / name) for name in "abc"})
+    assert plan.gathers["a"] is plan.gathers["b"]
+    assert plan.gathers["a"] is not plan.gathers["c"]
+
+
 def test_a_model_without_a_configuration_is_refused(tmp_path: Path):
     save_tokenizer(tmp_path)
     with pytest.raises(MergeError, match=r"cannot read .*config\.json"):
         plan_tokenizer("base", {"a": str(tmp_path)})
+    with pytest.raises(MergeError, match="b is no folder"):
+        plan_tokenizer("base", {"a": str(tmp_path), "b": ""})

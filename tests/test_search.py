@@ -193,6 +193,7 @@ def test_the_worst_task_can_be_what_counts(models, tasks):
         ({"densty": [0.1]}, "common", "'densty'.*no option"),
         ({"method": ["tie"]}, "common", "no method \\['tie'\\]"),
         ({"method": ["slerp", "expo"]}, "common", "expo for 2 checkpoints"),
+        ({"method": ["emr"]}, "common", "emr gives a model for each task"),
         ({"method": Range(0, 1)}, "common", "list of names"),
         ({"coefficient:a": [1.0]}, "common", "expected 'coefficient'"),
         ({"coefficient:nowhere": [1.0]}, "task", "match no task"),
@@ -316,3 +317,17 @@ def test_a_search_result_is_whole_after_its_file(tmp_path):
     )
     assert load_result(tmp_path / "a.json") == found
     assert isinstance(found.trials[0], Trial)
+
+
+def test_methods_that_give_many_models_are_refused(model, finetuned):
+    with pytest.raises(ValueError, match="emr gives a model for each task"):
+        merged_models(model, finetuned, method="emr")
+
+
+def test_a_method_with_statistics_of_data_can_be_searched(model, finetuned, tasks, tmp_path):
+    fishers = [{n: torch.rand_like(v) for n, v in state.items()} for state in finetuned.values()]
+    models = merged_models(model, finetuned, method="fisher", fishers=fishers)
+    space = {"floor": [0.0, 1.0], "coefficient": [1.0]}
+    found = taujp.search(tasks, space, models=models, out=tmp_path / "a.json")
+    assert len(found.trials) == 2
+    assert load_result(tmp_path / "a.json") == found

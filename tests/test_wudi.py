@@ -39,7 +39,7 @@ def test_three_hundred_steps_are_those_of_adam(shape):
 def test_the_slope_is_the_gradient_of_the_loss():
     from taujp.merge.methods.wudi import _by_products, _one_by_one
 
-    base, ckpts = states((12, 30), 3)
+    _, ckpts = states((12, 30), 3)
     taus = [c["w"] for c in ckpts]
     delta = torch.randn(12, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     expected = torch.func.grad(lambda d: loss(d, [t.double() for t in taus]))(delta)

@@ -26,8 +26,8 @@ _HOME = {
     "gather_fisher": "taujp.statistics",
     "gather_grams": "taujp.statistics",
     "load_statistics": "taujp.statistics",
-    "adamerging": "taujp.learn",
-    "regmean_plus_plus": "taujp.learn",
+    "adamerging": "taujp.learn.adamerging",
+    "regmean_plus_plus": "taujp.learn.regmean_plus_plus",
     "search": "taujp.searching.search",
     "inspect": "taujp.inspecting.inspect",
     "extract_lora": "taujp.merge.extract_lora",
@@ -43,8 +43,8 @@ if TYPE_CHECKING:  # for editors and type checkers
     from taujp.checkpoint import open_adapted as open_adapted
     from taujp.checkpoint import open_checkpoint as open_checkpoint
     from taujp.inspecting.inspect import inspect as inspect
-    from taujp.learn import adamerging as adamerging
-    from taujp.learn import regmean_plus_plus as regmean_plus_plus
+    from taujp.learn.adamerging import adamerging as adamerging
+    from taujp.learn.regmean_plus_plus import regmean_plus_plus as regmean_plus_plus
     from taujp.merge.edit import edit as edit
     from taujp.merge.errors import MergeError as MergeError
     from taujp.merge.extract_lora import extract_lora as extract_lora

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import taujp
-from taujp.evaluate import MergedWeights, addition
+from taujp.evaluate import MergedWeights
 from taujp.evaluate.addition import normalised_mean
 from taujp.evaluate.cost import measured
 from taujp.evaluate.results import AdditionPoint
 from taujp.reproduce.world import World
+from taujp.searching.on_tasks import OnTasks
+from taujp.searching.result import best_of
 from taujp.train import PreparedTask
 
-GRID = tuple(step / 10 for step in range(21))
+GRID = (*(step / 10 for step in range(1, 11)), 1.25, 1.5, 1.75, 2.0)
 # The one option of methods with a model for each task that is found on validation data.
 OF_TASKS = {"tall_mask": ("share", (0.2, 0.3, 0.4, 0.5, 0.6))}
 OTHERS = ("lambda_", (0.6, 0.8, 1.0, 1.2, 1.4))
@@ -95,14 +97,24 @@ def cost_of(states: Sequence[Any], method: str) -> Figures:
 def _at_default_and_best(
     models: MergedWeights, tasks: Sequence[PreparedTask], method: str
 ) -> Figures:
+    objective = OnTasks(
+        models.merging(method),
+        tasks,
+        {"coefficient": GRID},
+        scheme="common",
+        measure="normalised",
+        at_once=len(GRID),
+    )
     if taujp.methods()[method].base == "none":
         # Whole models are averaged: their coefficients sum to 1, and there is nothing to scale.
-        merged = models.merging(method)
-        point = addition(merged, tasks, coefficients=[1 / len(tasks)]).chosen
-        return {"default": _figures(point), "best": _figures(point)}
-    found = addition(models.merging(method), tasks, coefficients=GRID)
-    best = {**_figures(found.chosen), "coefficient": found.chosen.coefficient}
-    return {"default": _figures(found.one_shot), "best": best}
+        point = _figures(objective.test({"coefficient": 1 / len(tasks)}))
+        return {"default": point, "best": point}
+    trials = objective.measure(objective.space.points())
+    best = dict(best_of(tuple(trials), maximise=True).values)
+    return {
+        "default": _figures(objective.test({"coefficient": 1.0})),
+        "best": {**_figures(objective.test(best)), **best},
+    }
 
 
 def _figures(point: AdditionPoint) -> Figures:

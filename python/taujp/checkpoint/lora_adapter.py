@@ -32,9 +32,10 @@ def adapter_entries(
     adapter = _Adapter(folder, factors, theta0, dtype)
     parts = adapter.parts()
     to_base = translation(folder, parts, theta0.entries, theta0.label)
-    for own, stored in parts.whole.items():
-        adapter.replace_by(to_base(own), stored)
     weights = {m: _weight(to_base(m), theta0) for m in parts.modules}
+    adapted = {weight.name for weight in weights.values()}
+    for own, stored in parts.whole.items():
+        adapter.take_whole(to_base(own), stored, start=to_base(own) in adapted)
     transposed = orientations(folder, parts, factors.entries, config, weights)
     for module, names in parts.modules.items():
         scale = config.scale_of(module)
@@ -55,6 +56,7 @@ class _Adapter:
         self, folder: str, factors: Checkpoint, theta0: Checkpoint, dtype: str | None
     ) -> None:
         self._folder, self._factors, self._theta0, self._dtype = folder, factors, theta0, dtype
+        self._starts: dict[str, str] = {}  # the adapter's own tensors that it adapts
         self.changed: dict[str, Entry] = {}
 
     def parts(self) -> Parts:
@@ -63,14 +65,24 @@ class _Adapter:
         wholes = {own: self._factors.entries[stored] for own, stored in parts.whole.items()}
         for own, entry in wholes.items():
             others = (other for name, other in wholes.items() if name in self._theta0.entries)
-            if own not in self._theta0.entries and any(self._equal(entry, o) for o in others):
+            if own not in self._theta0.entries and any(
+                self._equal(entry, o, self._factors) for o in others
+            ):
                 del parts.whole[own]
         return parts
 
-    def replace_by(self, name: str, stored: str) -> None:
-        """A parameter that the adapter holds whole takes the place of the base's."""
+    def take_whole(self, name: str, stored: str, *, start: bool) -> None:
+        """A parameter that the adapter holds takes the place of the base's.
+
+        start: whether the adapter adds to it; PEFT keeps the embeddings that it adapts, which are
+          the base's unless tokens were added.
+        """
         entry, theta0 = self._factors.entries[stored], self._theta0.entries[name]
         self._check_shape(stored, name)
+        if start:
+            if not self._equal(entry, theta0, self._theta0):
+                self._starts[name] = stored
+            return
         dtype = self._dtype or theta0.dtype
         if entry.dtype == dtype:
             file = entry.file if entry.file < 0 else entry.file + len(self._theta0.files)
@@ -93,8 +105,11 @@ class _Adapter:
                     f"{self._theta0.label}; give the base in F32, F16 or BF16"
                 )
             change = LowRank(self._factors, a, b, scale, theta0.shape, transposed)
-            identity = f"{change.identity} + {identity_of(self._theta0, theta0)} in {dtype}"
-            made = Adapted(change, self._theta0, name, dtype)
+            start, of = self._theta0, name
+            if name in self._starts:
+                start, of = self._factors, self._starts[name]
+            identity = f"{change.identity} + {identity_of(start, start.entries[of])} in {dtype}"
+            made = Adapted(change, start, of, dtype)
             self._take(name, computed_entry(name, dtype, theta0.shape, made, identity))
 
     def _products(
@@ -131,9 +146,9 @@ class _Adapter:
             )
         self.changed[first] = entry
 
-    def _equal(self, a: Entry, b: Entry) -> bool:
-        return (a.dtype, a.shape) == (b.dtype, b.shape) and same_bytes(
-            raw_bytes(self._factors, a), raw_bytes(self._factors, b)
+    def _equal(self, mine: Entry, other: Entry, whose: Checkpoint) -> bool:
+        return (mine.dtype, mine.shape) == (other.dtype, other.shape) and same_bytes(
+            raw_bytes(self._factors, mine), raw_bytes(whose, other)
         )
 
 

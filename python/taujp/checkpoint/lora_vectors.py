@@ -52,7 +52,7 @@ def _vector(checkpoint: Checkpoint, theta0: Checkpoint, name: str) -> Entry:
     entry, made = checkpoint.entries[name], adapted(checkpoint, name)
     if _same_place(checkpoint, entry, theta0, name):
         return computed_entry(name, "F32", entry.shape, Nothing(entry.shape), "zeros")
-    if made is not None and _same_place(made.base, made.base.entries[made.name], theta0, name):
+    if made and _same_place(made.base, made.base.entries[made.name], theta0, name):
         change = made.change
         return computed_entry(name, "F32", entry.shape, Change(change), change.identity)
     start = theta0.entries[name]

@@ -86,8 +86,7 @@ WITHOUT_EFFECT = {
     "--lazy-unpickle": "torch files are always read tensor by tensor, and as data",
     "--low-cpu-memory": "memory holds a few tiles or one tensor, not the model",
     "--read-to-gpu": "memory holds a few tiles or one tensor, not the model",
-    "--multi-gpu": "files are merged on the processor, as fast as they are read",
-    "--gpu-rich": "files are merged on the processor, as fast as they are read",
+    "--multi-gpu": "one GPU works out one tensor at a time; ranks of torchrun share the files",
     "--clone-tensors": "tensors are written once for each of their names",
     "--trust-remote-code": "no code of a model is run",
     "--async-write": "reading, merging and writing overlap anyway",
@@ -103,9 +102,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that `taujp mergekit` takes."""
     for flags, settings in ARGUMENTS:
         parser.add_argument(*flags, **settings)
-    cuda = "refused where there is no GPU; files are merged on the processor all the same"
+    cuda = "run methods in torch on the GPU; pointwise ones read files on the processor"
     parser.add_argument("--cuda", action=SWITCH, default=False, help=cuda)
-    parser.add_argument("--device", metavar="DEVICE", help="as --cuda, where it is cuda")
+    parser.add_argument("--gpu-rich", action=SWITCH, default=False, help="the same as --cuda")
+    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or auto")
     for flag, reason in WITHOUT_EFFECT.items():
         text = f"accepted without effect: {reason}"
         parser.add_argument(flag, action=SWITCH, default=False, help=text)

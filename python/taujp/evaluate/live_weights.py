@@ -96,7 +96,11 @@ class LiveWeights:
     def _choose(self, method: str, options: Mapping[str, Any]) -> None:
         """How rows are merged from now on; an unknown method is refused before any work."""
         has_base = method not in methods() or methods()[method].base != "none"
-        find_method(method, has_base=has_base)
+        if find_method(method, has_base=has_base).per_task:
+            raise ValueError(
+                f"MergedWeights: {method} gives a model for each task; expected a method that "
+                f"gives one; merge by it first: taujp.merge_many(..., method={method!r})"
+            )
         self._method, self._options = method, dict(options)
         self._base = self._theta0 if has_base else None
         self._states = {}

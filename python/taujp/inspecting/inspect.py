@@ -16,6 +16,7 @@ from taujp.checkpoint import Checkpoint, CheckpointError, check_agreement, open_
 from taujp.inspecting.directions import OneMatrix, directions_of
 from taujp.inspecting.elements import Elements, elements_of
 from taujp.inspecting.result import Directions, Inspection, Part
+from taujp.merge.adapters import open_input
 from taujp.tangent.attribution import layer_groups
 
 WHOLE = "whole model"
@@ -40,7 +41,7 @@ def inspect(
     than one matrix in fp32, and the strongest directions of each model.
 
     Args:
-      checkpoints: whatever `open_checkpoint` takes; or {name: checkpoint}.
+      checkpoints: whatever `open_checkpoint` takes, PEFT adapters of `base`; or {name: checkpoint}.
       base: theta0; all figures are of tau_i = theta_i - theta0. Without it of theta_i itself.
       by: "layer" (a block, or a module outside of blocks) or "tensor".
       top: how many singular directions are looked at; 0: none, which is much faster. Those of
@@ -100,10 +101,8 @@ def _opened(
         given = dict(zip(_names_of(sources), sources, strict=True))
     if not given:
         raise ValueError("inspect: no checkpoints; expected at least one")
-    opened = tuple(
-        open_checkpoint(source, label=label, rename=rename) for label, source in given.items()
-    )
     theta0 = None if base is None else open_checkpoint(base, label="base", rename=rename)
+    opened = tuple(open_input(source, theta0, label, rename) for label, source in given.items())
     return tuple(given), opened, theta0
 
 

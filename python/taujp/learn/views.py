@@ -9,6 +9,7 @@ from torch import Tensor
 
 from taujp.checkpoint import Checkpoint, composed, open_checkpoint
 from taujp.evaluate.classifier import Classifier
+from taujp.merge.adapters import open_input
 from taujp.merge.errors import MergeError
 
 
@@ -27,15 +28,15 @@ def theta0_of(classifier: Classifier) -> dict[str, Tensor]:
 def views_of(
     theta0: Mapping[str, Tensor], finetuned: Mapping[str, Any], operation: str
 ) -> dict[str, Checkpoint]:
-    """{task: its checkpoint's tensors under theta0's names}; nothing is read.
+    """{task: its checkpoint's tensors under theta0's names}; nothing is read. PEFT adapters too.
 
     MergeError where there is no checkpoint, or one lacks a name.
     """
     if not finetuned:
         raise MergeError(f"{operation}: no checkpoint came; expected {{task: checkpoint}}")
-    views = {}
+    views, base = {}, open_checkpoint(theta0, label="theta0")
     for task, source in finetuned.items():
-        opened = open_checkpoint(source)
+        opened = open_input(source, base, None, None)
         missing = [name for name in theta0 if name not in opened.entries]
         if missing:
             raise MergeError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from taujp.checkpoint import Checkpoint
@@ -74,9 +74,11 @@ def sort_out(
     biases = [
         n for n in changed if n.endswith("bias") and n not in adapted and _module(n) in inside
     ]
-    rest = [name for name in changed if name not in adapted and name not in biases]
+    rest = [name for name in changed if name not in adapted | set(biases)]
+    every = _modules(theta0)
     reasons = {
-        name: _why_not(theta0, name, inside) if whole else "it was not asked for" for name in rest
+        name: _why_not(theta0, name, inside, every) if whole else "it was not asked for"
+        for name in rest
     }
     left_out = {name: reason for name, reason in reasons.items() if reason}
     kept = tuple(name for name in rest if name not in left_out)
@@ -85,13 +87,20 @@ def sort_out(
 
 def kept_whole(theta0: Checkpoint, names: Iterable[str]) -> list[str]:
     """All tensors of the modules that PEFT keeps for the sake of these parameters."""
-    modules = {module for name in names for module in _alike(theta0, _module(name))}
+    every = _modules(theta0)
+    modules = {module for name in names for module in _alike(_module(name), every)}
     return [name for name in theta0.entries if _module(name) in modules]
 
 
-def _alike(theta0: Checkpoint, module: str) -> set[str]:
+def _modules(theta0: Checkpoint) -> set[str]:
+    """Every module above some parameter."""
+    paths = (name.split(".") for name in theta0.entries)
+    return {".".join(path[:depth]) for path in paths for depth in range(1, len(path))}
+
+
+def _alike(module: str, every: Iterable[str]) -> list[str]:
     """The modules whose names end as this one's: PEFT cannot keep one and not the other."""
-    return {m for m in map(_module, theta0.entries) if m.endswith(module)}
+    return [other for other in every if other.endswith(module)]
 
 
 def _module(name: str) -> str:
@@ -141,7 +150,9 @@ def _told_by_bias(theta0: Checkpoint, matrix: Matrix) -> bool | None:
     return bias.size == columns
 
 
-def _why_not(theta0: Checkpoint, name: str, adapted: set[str]) -> str | None:
+def _why_not(
+    theta0: Checkpoint, name: str, adapted: Collection[str], every: Collection[str]
+) -> str | None:
     """Why a parameter cannot be kept whole; None where it can."""
     module = _module(name)
     if module in adapted:
@@ -150,9 +161,9 @@ def _why_not(theta0: Checkpoint, name: str, adapted: set[str]) -> str | None:
         return "PEFT adds what it adapts inside of torch's MultiheadAttention twice"
     if not module:
         return "it belongs to no module of the model, which PEFT could keep"
-    for other in _alike(theta0, module):
+    for other in _alike(module, every):
         if other in adapted:
             return f"PEFT cannot keep {module!r} and adapt {other!r}, which ends alike"
-        if any(above.startswith(f"{other}.") for above in map(_module, theta0.entries)):
+        if any(below.startswith(f"{other}.") for below in every):
             return f"the module {other!r} holds other modules"
     return None

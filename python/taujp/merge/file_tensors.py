@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from threading import Lock
 from types import TracebackType
 
 import torch
@@ -29,6 +30,7 @@ class OpenInputs:
         self._computed = plan.computed
         self._kept = {tensor.data_ptr(): tensor for tensor in _as_bytes(plan.kept)}
         self._descriptors: dict[int, int] = {}
+        self._opening = Lock()  # several threads may read
 
     def __enter__(self) -> OpenInputs:
         return self
@@ -59,8 +61,9 @@ class OpenInputs:
         return work_out_entry(label, entry).reshape(-1)
 
     def _fill(self, file: int, room: memoryview, offset: int) -> None:
-        if file not in self._descriptors:
-            self._descriptors[file] = os.open(self._files[file].path, os.O_RDONLY)
+        with self._opening:
+            if file not in self._descriptors:
+                self._descriptors[file] = os.open(self._files[file].path, os.O_RDONLY)
         done = 0
         while done < len(room):
             got = os.preadv(self._descriptors[file], [room[done:]], offset + done)

@@ -17,6 +17,7 @@ from .errors import MergeError
 from .formula import Blend
 from .prepare import Merge
 
+_IN_CACHE = 1 << 16  # elements
 PIECE = 1 << 20  # elements; a fixed number, so that sums over pieces are the same everywhere
 
 
@@ -75,11 +76,21 @@ class Parameter:
         return vector.sub_(self.base) if self._bases and not self.merge.deltas else vector
 
     def weighted_sum(self, row: Row) -> torch.Tensor:
-        """sum_i c_i of the vectors in fp32, [shape]; one of them is in memory at a time."""
-        total = self.vector(0).mul_(row[0])
-        for i in self.checkpoints[1:]:
-            total.add_(self.vector(i), alpha=row[i])
-        return total
+        """sum_i c_i of the vectors in fp32, [shape]; they are read in pieces that stay in cache."""
+        total = torch.zeros(self.size, device=self.inputs(self._bases, self.first, 0).device)
+        subtracts = self._bases and not self.merge.deltas
+        for first, count in pieces(self.size, self.size if total.is_cuda else _IN_CACHE):
+            parts = [
+                self.inputs(i, self.first + first, count) for i in range(len(row) + self._bases)
+            ]
+            theta0 = parts[0].float() if subtracts else 0.0
+            here = total[first : first + count]
+            for part, c in zip(parts[self._bases :], row, strict=True):
+                here.add_(part.float() - theta0, alpha=c)
+            if not bool(here.sum().isfinite()):
+                for part in parts:
+                    self._check(part)
+        return total.view(self.shape)
 
     @cached_property
     def products(self) -> torch.Tensor:

@@ -85,9 +85,7 @@ def prepare(
     built = chosen.built(len(checkpoints), options)
     coefficients, lambdas = parse_lambda(lambda_, parse_coefficients(coefs, len(checkpoints)))
     if chosen.per_task:
-        coefficients, lambdas = for_each_task(
-            chosen.name, coefficients, lambdas, len(checkpoints)
-        )
+        coefficients, lambdas = for_each_task(chosen.name, coefficients, lambdas, len(checkpoints))
     _check_meaning(chosen, coefficients, lambdas, has_base=theta0 is not None)
     names = _agreed_names(theta0, checkpoints, prefix, missing)
     exact = rounding == "exact"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ Piece = tuple[int, Callable[[], Result]]  # its elements, and the work
 _ELEMENTS = 1 << 23
 
 
-def side_by_side(pieces: Iterable[Piece[Result]], at_once: int) -> Iterator[Result]:
+def side_by_side(pieces: Iterable[Piece[Result]], at_once: int) -> Generator[Result, None, None]:
     """The results in order; pieces are taken from the iterable as their turn comes."""
     if at_once == 1:
         yield from (work() for _, work in pieces)

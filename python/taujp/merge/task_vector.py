@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taujp.checkpoint import Checkpoint, check_agreement, open_checkpoint
+from taujp.checkpoint import Checkpoint, check_agreement, open_adapted, open_checkpoint
+from taujp.checkpoint.lora_folder import is_adapter
 
 from .errors import MergeError
 
@@ -33,7 +34,8 @@ class TaskVector:
     vectors again. Source: Ilharco et al. 2023, arXiv 2212.04089.
 
     Args:
-      base, finetuned: theta0 and theta: anything that `open_checkpoint` takes.
+      base, finetuned: theta0 and theta: anything that `open_checkpoint` takes; theta may be the
+        folder of a PEFT adapter of theta0.
       rename: {regular expression: replacement} for the names of both.
     """
 
@@ -42,7 +44,9 @@ class TaskVector:
     def __init__(
         self, base: Any, finetuned: Any, *, rename: Mapping[str, str] | None = None
     ) -> None:
-        plus, minus = (open_checkpoint(source, rename=rename) for source in (finetuned, base))
+        start = open_checkpoint(base)
+        tuned = open_adapted(start, finetuned, dtype="F32") if is_adapter(finetuned) else finetuned
+        plus, minus = (open_checkpoint(source, rename=rename) for source in (tuned, start))
         self.terms = _collected([Term(1.0, plus, False), Term(-1.0, minus, False)])
 
     @classmethod

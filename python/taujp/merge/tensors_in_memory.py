@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -54,8 +55,9 @@ def merge_tensors(
     try:
         found = surveyed(merge, inputs_of)
         pieces = ((results[p * k].numel(), partial(weights_of, name)) for name, p in number.items())
-        done = zip(number.values(), side_by_side(pieces, _at_once(merge, sources)), strict=True)
-        blended = {p: weights for p, weights in done if weights is not None}
+        with closing(side_by_side(pieces, _at_once(merge, sources))) as done:
+            worked = dict(zip(number.values(), done, strict=True))
+        blended = {p: weights for p, weights in worked.items() if weights is not None}
     except NonfiniteInput as error:
         report_nonfinite(merge, [str(error)])
         raise

@@ -8,7 +8,9 @@ engine makes itself, reading them once more (from the page cache: they were read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,16 @@ from .journal import Done
 from .launch import launch
 from .nonfinite_files import report_nonfinite
 from .parameter import NonfiniteInput
+from .side_by_side import side_by_side
+from .survey import surveyed
 from .tensor_work import work_out
 
 _BLENDED_BYTES = 256 << 20  # inputs that are read before the engine reads them once more
 _RESULT_BYTES = 64 << 20  # results that wait in memory, unless one tensor's are more
 _BATCH_TENSORS = 256
+
+# What was read, the results, and in their place the weights with which the engine makes them.
+_Worked = tuple[PlannedInputs, list[torch.Tensor], list[Row] | None]
 
 
 @dataclass
@@ -86,24 +93,53 @@ class _Writer:
         self._done = 0  # bytes
 
     def do(self, numbers: Sequence[int]) -> None:
+        found, at_once = self._surveyed(numbers[0]), self._at_once(numbers[0])
+        pieces = ((self._plan.works[n].size, partial(self._work, n, found)) for n in numbers)
         batch = _Batch()
-        for number in numbers:
-            inputs = PlannedInputs(self._inputs, self._plan.works[number], self._plan.device)
-            if inputs.work.copy:
-                batch.results[number] = []
-                inputs.whole()
-            else:
-                self._work_out(number, inputs, batch)
-            batch.bytes_read += inputs.work.bytes_read
-            if made := inputs.worked_out():
-                batch.made[number] = made
-            self._tick(self._done)
-            if batch.full:
-                self._write(batch)
-                batch = _Batch()
+        with closing(side_by_side(pieces, at_once)) as worked:
+            for number, (inputs, results, weights) in zip(numbers, worked, strict=True):
+                if weights is not None:
+                    batch.blends[number] = weights
+                else:
+                    batch.results[number] = results
+                batch.bytes_read += inputs.work.bytes_read
+                if made := inputs.worked_out():
+                    batch.made[number] = made
+                self._tick(self._done)
+                if batch.full:
+                    self._write(batch)
+                    batch = _Batch()
         self._write(batch)
 
-    def _work_out(self, number: int, inputs: PlannedInputs, batch: _Batch) -> None:
+    def _surveyed(self, number: int) -> Any:
+        """What the formula of this work's merge finds out from all its parameters."""
+        if self._plan.works[number].copy:
+            return None
+        part = self._plan.works[number].merge
+        numbers = {w.names[0]: n for n, w in enumerate(self._plan.works) if w.merge == part}
+        try:
+            return surveyed(
+                self._plan.merge_of(number), lambda name: self._inputs_of(numbers[name])
+            )
+        except NonfiniteInput as error:
+            report_nonfinite(self._plan, [numbers[str(error)]])
+            raise
+
+    def _at_once(self, number: int) -> int:
+        """How many works may be under way."""
+        if self._plan.works[number].copy or self._plan.device != "cpu":
+            return 1
+        formula = self._plan.merge_of(number).formula
+        return self._plan.threads if formula is not None and formula.decomposes else 1
+
+    def _inputs_of(self, number: int) -> PlannedInputs:
+        return PlannedInputs(self._inputs, self._plan.works[number], self._plan.device)
+
+    def _work(self, number: int, found: Any) -> _Worked:
+        inputs = self._inputs_of(number)
+        if inputs.work.copy:
+            inputs.whole()
+            return inputs, [], None
         merge, work = self._plan.merge_of(number), inputs.work
         dtype = torch_dtype(merge.dtype_of(work.names[0]))
         results: dict[int, torch.Tensor] = {}
@@ -116,19 +152,16 @@ class _Writer:
         weights: Sequence[Row] | None = merge.coefficients.tables[work.group]
         if merge.formula is not None:
             try:
-                weights = work_out(merge, work.names[0], inputs, room)
+                weights = work_out(merge, work.names[0], inputs, room, found)
             except NonfiniteInput:
                 report_nonfinite(self._plan, [number])
                 raise
-        made = (
-            [room(k) for k in range(len(merge.lambdas))] if weights is None or work.computed else []
-        )
-        if made:
-            batch.results[number] = made
-        if weights is not None and work.computed:
+        if weights is not None and not work.computed:
+            return inputs, [], list(weights)
+        made = [room(k) for k in range(len(merge.lambdas))]
+        if weights is not None:
             self._sum_here(number, inputs, weights, made)
-        elif weights is not None:
-            batch.blends[number] = list(weights)
+        return inputs, made, None
 
     def _sum_here(
         self,

@@ -27,6 +27,8 @@ def mergekit(
     progress: Progress | None = None,
     threads: int | None = None,
     shard_size: int = SHARD_SIZE,
+    device: str = "cpu",
+    ranks: bool = False,
     intermediates: str | os.PathLike[str] | None = None,
     lazy: bool = True,
     tell: Callable[[str], None] | None = None,
@@ -40,7 +42,7 @@ def mergekit(
       out: the output's folder. It appears once the merge is complete; the same call goes on with
         one that was broken off.
       overwrite: replace an output that exists.
-      progress, threads: as for `merge_many`.
+      progress, threads, device, ranks: as for `merge_many` with `out`.
       shard_size: bytes that one file of the output may hold.
       intermediates: folder of the named documents' models; default: beside `out`, its name and
         "-intermediate". With `lazy` those that are there already, of the same configuration and
@@ -59,6 +61,8 @@ def mergekit(
     say = tell or (lambda note: warnings.warn(note, stacklevel=3))
     chosen = Choices(**choices)
     target = Path(os.path.abspath(out))
+    if target.suffix == ".safetensors":
+        raise MergeError(f"out is {str(target)!r}, one file; a configuration makes a model's folder")
     for document, folder, last in steps(config, target, intermediates):
         if not last and lazy and is_made(folder, document.config, chosen.recorded(document.text)):
             say(f"{document.name}: taken as it is from {str(folder)!r}")
@@ -73,6 +77,8 @@ def mergekit(
             progress=progress,
             threads=threads,
             shard_size=shard_size,
+            device=device,
+            ranks=ranks,
         )
     return str(target)
 
@@ -88,7 +94,13 @@ def planned(
 
     Raises: MergeError for documents that need a named one that is not made yet.
     """
+    waiting: set[str] = set()
     for document, folder, _ in steps(config, Path(os.path.abspath(out)), intermediates):
+        if not folder.exists():
+            waiting.add(str(folder))
+        lacking = [m.model.path for m in document.config.models if m.model.path in waiting]
+        if lacking:
+            raise MergeError(f"{', '.join(lacking)} is not made yet; its merge comes first")
         yield build(document.config, document.text, folder.name, Choices(**choices)), folder
 
 

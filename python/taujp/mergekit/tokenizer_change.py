@@ -55,7 +55,7 @@ def united(base: Tokenizer, others: Iterable[tuple[Tokenizer, int]]) -> Tokenize
     """
     plain: dict[str, None] = {}
     added: dict[str, Mapping[str, Any]] = {}
-    for tokenizer, rows in others:
+    for tokenizer, rows in {(id(t), rows): (t, rows) for t, rows in others}.values():
         for token, number in sorted(tokenizer.vocabulary.items(), key=lambda item: item[1]):
             if number >= rows:
                 break

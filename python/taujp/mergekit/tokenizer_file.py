@@ -79,6 +79,18 @@ def read_tokenizer(folder: str) -> Tokenizer | None:
 
 def tokenizer_of(where: str, files: Files) -> Tokenizer:
     """The tokenizer that these files make; errors call it `where`."""
+    try:
+        return _tokenizer(where, files)
+    except MergeError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise MergeError(
+            f"tokenizer: the files of {where!r} are not as the tokenizers library writes them "
+            f"({type(error).__name__}: {error}); save it again"
+        ) from error
+
+
+def _tokenizer(where: str, files: Files) -> Tokenizer:
     content = read_json(where, CONTENT, files[CONTENT])
     settings = read_json(where, SETTINGS, files[SETTINGS]) if SETTINGS in files else {}
     vocabulary = _model_vocabulary(where, content)
@@ -137,9 +149,13 @@ def _model_vocabulary(where: str, content: Mapping[str, Any]) -> dict[str, int]:
     """Token -> id, of a mapping (BPE, WordPiece, WordLevel) or of [token, score] (Unigram)."""
     model = content.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    if isinstance(vocabulary, dict) and all(type(i) is int for i in vocabulary.values()):
+    if (
+        vocabulary
+        and isinstance(vocabulary, dict)
+        and all(type(i) is int for i in vocabulary.values())
+    ):
         return dict(vocabulary)
-    if isinstance(vocabulary, list):
+    if vocabulary and isinstance(vocabulary, list):
         return {piece[0]: number for number, piece in enumerate(vocabulary)}
     raise MergeError(
         f"tokenizer: {CONTENT} of {where!r} has no vocabulary; expected one of kind BPE, "

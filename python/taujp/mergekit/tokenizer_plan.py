@@ -10,19 +10,10 @@ import numpy as np
 
 from taujp.merge.errors import MergeError
 
-from .output_config import read_config, vocabulary_size
 from .tokenizer_change import united, with_tokens, within
-from .tokenizer_file import (
-    Files,
-    Tokenizer,
-    plain_entry,
-    read_tokenizer,
-    role_tokens,
-    same_tokenizer,
-)
+from .tokenizer_file import Files, Tokenizer, plain_entry, read_tokenizer, role_tokens
+from .tokenizer_models import NO_LIMIT, gathers_of, rows_of, shown, tokenizers_of, tokens_beyond
 from .tokenizer_spec import TokenizerSpec, TokenRow
-
-_NO_LIMIT = 1 << 62  # rows of a model whose config.json does not say
 
 
 @dataclass(frozen=True)
@@ -76,8 +67,8 @@ def plan_tokenizer(
 ) -> TokenizerPlan:
     """Build the output's tokenizer and say where its tokens are in each model; reads no weights.
 
-    Tokens that are not in the tokenizer's source are added to it at its end, those of `tokens` too.
-    A model without a tokenizer is taken to have the base's, as its notes say.
+    What a union or `tokens` adds comes after the ids of the tokenizer it is added to. As mergekit
+    has it, these are matched in a text before it is split; the merges of BPE stay the base's. A model without a tokenizer is taken to have the base's, as its notes say.
 
     Args:
       spec: from `tokenizer_spec`, or only a source: "base", "union", a model or a folder.
@@ -88,51 +79,26 @@ def plan_tokenizer(
     """
     spec = TokenizerSpec(spec) if isinstance(spec, str) else spec
     base = next(iter(models)) if base is None else base
-    rows = {model: vocabulary_size(read_config(folder)) for model, folder in models.items()}
-    limits = {model: _NO_LIMIT if n is None else n for model, n in rows.items()}
-    own, notes = _tokenizers(models, base)
+    rows = rows_of(models)
+    limits = {model: rows.get(model, NO_LIMIT) for model in models}
+    own, notes = tokenizers_of(models, base)
+    notes += tokens_beyond(own, limits)
     own[base] = within(own[base], limits[base])
     tokenizer = _output_tokenizer(spec, models, base, own, limits)
     tokenizer = with_tokens(tokenizer, [plain_entry(t) for t in spec.tokens])
     tokens = max(tokenizer.vocabulary.values()) + 1
-    gathers = {m: _gather(tokenizer, own[m], limits[m]) for m in models}
+    gathers = gathers_of(tokenizer, own, limits)
     return TokenizerPlan(
         base=base,
         files=tokenizer.files,
         vocabulary=tokenizer.vocabulary,
         gathers=gathers,
-        rows={model: n for model, n in rows.items() if n is not None},
+        rows=rows,
         vocab_size=_padded(tokens, spec.pad_to_multiple_of),
         roles=_roles(tokenizer),
         chosen=_chosen(spec, tokenizer, own, gathers),
         notes=(*notes, *_missing(spec, tokenizer, gathers)),
     )
-
-
-def _tokenizers(models: Mapping[str, str], base: str) -> tuple[dict[str, Tokenizer], list[str]]:
-    if base not in models:
-        raise MergeError(f"tokenizer: the base is {base!r}; expected one of {', '.join(models)}")
-    found = _read(models)
-    of_base = found[base]
-    if of_base is None:
-        raise MergeError(
-            f"tokenizer: the base {base!r} has none ({models[base]!r} holds no tokenizer.json); "
-            f"leave out tokenizer_source, or copy a tokenizer into its folder"
-        )
-    notes = [f"{m} has no tokenizer; taken to be {base}'s" for m, own in found.items() if not own]
-    return {model: own or of_base for model, own in found.items()}, notes
-
-
-def _read(models: Mapping[str, str]) -> dict[str, Tokenizer | None]:
-    """Each model's tokenizer; equal files are read once, since a vocabulary takes 100 MB."""
-    read: dict[bytes, Tokenizer | None] = {}
-    found: dict[str, Tokenizer | None] = {}
-    for model, folder in models.items():
-        key = same_tokenizer(folder)
-        if key not in read:
-            read[key] = read_tokenizer(folder)
-        found[model] = read[key]
-    return found
 
 
 def _output_tokenizer(
@@ -157,16 +123,6 @@ def _output_tokenizer(
     if found is None:
         raise MergeError(f"tokenizer: the source {spec.source!r} holds no tokenizer")
     return found
-
-
-def _gather(tokenizer: Tokenizer, own: Tokenizer, rows: int) -> np.ndarray:
-    """int64 [tokens]: where each of the tokenizer's tokens is in a model of so many rows, or -1."""
-    gather = np.full(max(tokenizer.vocabulary.values()) + 1, -1, np.int64)
-    numbers = np.fromiter(tokenizer.vocabulary.values(), np.int64, len(tokenizer.vocabulary))
-    places = (own.vocabulary.get(token, -1) for token in tokenizer.vocabulary)
-    gather[numbers] = np.fromiter(places, np.int64, len(numbers))
-    gather[gather >= rows] = -1
-    return gather
 
 
 def _padded(tokens: int, multiple: int | None) -> int:
@@ -231,6 +187,4 @@ def _missing(
     tokens = [t for t, i in tokenizer.vocabulary.items() if nowhere[i] and t not in spec.tokens]
     if not tokens:
         return []
-    shown = ", ".join(repr(token) for token in tokens[:5])
-    more = ", ..." if len(tokens) > 5 else ""
-    return [f"{len(tokens)} tokens are in no model; their embeddings are zero: {shown}{more}"]
+    return [f"{len(tokens)} tokens are in no model; their embeddings are zero: {shown(tokens)}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -54,12 +55,20 @@ def row_at(point: Point, parts: Parts, scheme: Scheme, tasks: Sequence[str]) -> 
 
 def options_at(point: Point, models: MergedModels) -> tuple[str, dict[str, Any]]:
     """The method of a point, and its options: the point's own, else those of `models`."""
-    method = point.get("method", models.method)
+    method: str = point.get("method", models.method)
     own = methods()[method].options
     elsewhere = {name for one in methods().values() for name in one.options} - own.keys()
     kept = {name: v for name, v in models.options.items() if name not in elsewhere}
     varied = {n: v for n, v in point.items() if n != "method" and not n.startswith(COEFFICIENT)}
     return method, {**kept, **varied}
+
+
+def told_options(models: MergedModels) -> dict[str, Any]:
+    """The options of `models` in JSON's types; statistics of data by what they are."""
+    told: dict[str, Any] = json.loads(
+        json.dumps(dict(models.options), default=lambda value: type(value).__name__)
+    )
+    return told
 
 
 def _methods(models: MergedModels, values: Mapping[str, Values]) -> tuple[str, ...]:
@@ -74,6 +83,10 @@ def _methods(models: MergedModels, values: Mapping[str, Values]) -> tuple[str, .
     for one in (methods()[name] for name in given):
         if not one.fewest <= count <= (one.most or count):
             raise ValueError(f"search: {one.name} for {count} checkpoints; it needs {one.needs}")
+        if one.per_task:
+            raise ValueError(
+                f"search: {one.name} gives a model for each task; expected one for all"
+            )
     return tuple(given)
 
 

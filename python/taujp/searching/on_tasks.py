@@ -14,7 +14,7 @@ from taujp.evaluate.provenance import checkpoint_digest
 from taujp.evaluate.results import AdditionPoint
 from taujp.evaluate.schemes import Scheme
 from taujp.evaluate.single_task import check_names
-from taujp.searching.merge_space import merge_space, options_at, row_at
+from taujp.searching.merge_space import merge_space, options_at, row_at, told_options
 from taujp.searching.objective import checked_value
 from taujp.searching.result import Trial
 from taujp.searching.space import Point, Values
@@ -48,7 +48,6 @@ class OnTasks:
         self.models, self.tasks, self._scheme = models, tasks, scheme
         self.space, self._parts = merge_space(models, values, scheme)
         self.name, self._measure, self._at_once = f"{measure} accuracy", measure, at_once
-        self._by_method: dict[str, MergedModels] = {}
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -58,7 +57,7 @@ class OnTasks:
             for name, vector in self.models.vectors.items()
         }
         images = {task.name: len(task.splits.validation) for task in self.tasks}  # type: ignore[arg-type]
-        merge = {"method": self.models.method, "options": dict(self.models.options)}
+        merge = {"method": self.models.method, "options": told_options(self.models)}
         return {
             "measure": self.name,
             "mode": self.models.mode,
@@ -117,7 +116,7 @@ class OnTasks:
 
     def _merge_of(self, point: Point) -> str:
         """Method and options of a point, as a key."""
-        return json.dumps(options_at(point, self.models), sort_keys=True)
+        return json.dumps(options_at(point, self.models), sort_keys=True, default=repr)
 
     def _models_at(self, point: Point) -> MergedModels:
         """The models merged as the point says; the checkpoints are held once for all."""

@@ -12,6 +12,7 @@ from taujp.evaluate.cost import measured
 from taujp.evaluate.record import Provenance
 from taujp.evaluate.result_files import save_result
 from taujp.searching.journal import Journal
+from taujp.searching.merge_space import told_options
 from taujp.searching.objective import Objective, OfFunction
 from taujp.searching.on_tasks import Measure, OnTasks
 from taujp.searching.result import Search, Trial, best_of
@@ -59,7 +60,8 @@ def search(
         does not have are left out of it. What is not in it is as in `models`.
       models: of `merged_models`; with tasks.
       by: "grid": every point; "tpe", "random", or a sampler of Optuna (extra `search`).
-      trials: how many a sampler makes (default 100), or at most of a grid.
+      trials: how many there are to be, those of earlier runs included (a sampler's default: 100;
+        a grid's: all).
       scheme: "task", "layer": a coefficient for each; "coefficient:PATTERN" in the space stands for
         all tasks or layers that match.
       measure: "normalised" (mean of accuracy / fine-tuned accuracy), "absolute", or "worst".
@@ -98,7 +100,7 @@ def search(
         best=best,
         test=test,
         method=models.method if models is not None else None,
-        options=dict(models.options) if models is not None else {},
+        options={} if models is None else told_options(models),
         cost=measurement.cost,
     )
     if path is not None:

@@ -59,25 +59,31 @@ def _weighted(
     floor: float,
 ) -> Tensor:
     """In float64: squares of gradients may lie below what fp32 has."""
-    above = below = mean = parameter.vectors[0].double() * 0.0
-    for i, (vector, c) in enumerate(zip(parameter.vectors, average, strict=True)):
-        weight = c * (_piece(parameter, given, i) / norms[i] + floor)
-        above, below = above + weight * vector, below + weight
-        mean = mean + c * vector.double()
-    return (above / below.where(below > 0, 1.0)).where(below > 0, mean)
+    import torch
+
+    vectors = [vector.double() for vector in parameter.vectors]
+    above, below = torch.zeros_like(vectors[0]), torch.zeros_like(vectors[0])
+    for i, (vector, c) in enumerate(zip(vectors, average, strict=True)):
+        weight = _piece(parameter, given, i, above).mul_(c / norms[i])
+        weight = weight.add_(c * floor) if floor else weight
+        above.addcmul_(weight, vector)
+        below.add_(weight)
+    if above.numel() and not bool(below.min() > 0):
+        mean = sum(c * vector for c, vector in zip(average, vectors, strict=True))
+        return torch.where(below > 0, above / below, mean)
+    return above.div_(below)
 
 
-def _piece(parameter: Parameter, given: Gathered, checkpoint: int) -> Tensor:
-    """F of the parameter's elements, [shape] float64."""
-    flat = given.of(parameter, checkpoint).reshape(-1)
-    piece = flat[parameter.first : parameter.first + parameter.size].double()
-    piece = piece.to(parameter.vectors[checkpoint].device)
-    if not bool((piece >= 0).all()):  # NaN is neither
+def _piece(parameter: Parameter, given: Gathered, checkpoint: int, like: Tensor) -> Tensor:
+    """F of the parameter's elements, [shape], in the dtype and place of `like`."""
+    flat = given.of(parameter, checkpoint).detach().reshape(-1)
+    piece = flat[parameter.first : parameter.first + parameter.size]
+    if piece.numel() and not bool(piece.min() >= 0):  # NaN is the least
         raise MergeError(
             f"{given.sets[checkpoint].label} holds numbers below 0 or NaN; Fisher information has "
             "none: gather it again"
         )
-    return piece.reshape(parameter.shape)
+    return piece.to(like, copy=True).reshape(parameter.shape)
 
 
 def _norm(given: Gathered, merge: Merge, checkpoint: int) -> float:

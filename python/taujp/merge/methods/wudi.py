@@ -25,7 +25,7 @@ def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
     For matrices Delta minimises sum_i |(Delta - tau_i) tau_i^T|^2 / |tau_i|^2 by `steps` of Adam
     with step length `rate`, from sum_i tau_i on, tau_i here and below times c_i; what is no matrix
     gets the mean. The gradient is 2 (Delta G - H) with G = sum_i tau_i^T tau_i / |tau_i|^2 and
-    H = sum_i tau_i tau_i^T tau_i / |tau_i|^2: one product a step, where the loss as it is takes 3 N.
+    H = sum_i tau_i tau_i^T tau_i / |tau_i|^2: one product a step, where the loss itself takes 3 N.
     The authors leave out embeddings and heads: use prefix=. `rate` is absolute: 300 steps of 1e-5
     move an element by 0.003 at most.
     Source: Cheng et al. 2025, arXiv 2503.08099.
@@ -65,9 +65,10 @@ def _by_products(parameter: Parameter, row: tuple[float, ...]) -> Slope:
 def _one_by_one(parameter: Parameter, row: tuple[float, ...]) -> Slope:
     """The same for matrices so wide that G would be the larger work."""
     terms = list(_weighted(parameter, row))
-    return lambda found: sum(
-        (((found - tau) @ tau.mT) @ tau).div_(size) for tau, size in terms
-    ) + found.new_zeros(())
+    return lambda found: (
+        sum((((found - tau) @ tau.mT) @ tau).div_(size) for tau, size in terms)
+        + found.new_zeros(())
+    )
 
 
 def _weighted(parameter: Parameter, row: tuple[float, ...]) -> Iterator[tuple[Tensor, float]]:
