@@ -16,7 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-METHODS = ("tsv_m", "iso_c", "iso_cts")
+METHODS = ("tsv_m", "iso_c", "iso_cts", "wudi")
+WUDI_STEPS = 30  # the published 300 take ten times as long, of both
 
 
 class Peer:
@@ -58,6 +59,7 @@ def serve(folder: Path, threads: int) -> None:
     from fusion_bench.method.task_singular_vector.utils.TSVM_utils import (
         compute_and_sum_svd_mem_reduction,
     )
+    from fusion_bench.method.wudi.wudi import wudi_merging
     from fusion_bench.utils.state_dict_arithmetic import state_dict_add, state_dict_sub
     from safetensors.torch import load_file, save_file
 
@@ -68,16 +70,17 @@ def serve(folder: Path, threads: int) -> None:
         "tsv_m": lambda taus: compute_and_sum_svd_mem_reduction(taus, accelerator="cpu"),
         "iso_c": lambda taus: iso_c(taus, accelerator="cpu"),
         "iso_cts": lambda taus: iso_cts(taus, 0.8, accelerator="cpu"),
+        "wudi": lambda taus: wudi_merging(taus, accelerator="cpu", iter_num=WUDI_STEPS),
     }
     for line in sys.stdin:
         method = line.strip()
         start = time.perf_counter()
-        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        with contextlib.redirect_stdout(io.StringIO()):
             vector = works[method]([state_dict_sub(theta, base) for theta in tuned])
             merged = state_dict_add(base, vector)
         seconds = time.perf_counter() - start
         save_file(
-            {name: tensor.contiguous() for name, tensor in merged.items()},
+            {name: tensor.detach().contiguous() for name, tensor in merged.items()},
             folder / f"{method}.safetensors",
         )
         print(json.dumps({"seconds": seconds}), flush=True)

@@ -20,7 +20,7 @@ import torch
 from method_tables.choosing import left_out, of_adapters, of_pairs, of_sums, of_tasks
 from method_tables.drawing import draw
 from method_tables.finetunes import demo_world, finetuned
-from method_tables.measuring import cost_of, on_four, on_pairs, on_tasks
+from method_tables.measuring import cost_of, on_four, on_pairs, on_tasks, pairs_of
 from method_tables.tables import pairs_table, references_table, sums_table, tasks_table
 
 import taujp
@@ -59,7 +59,7 @@ def run_seed(figures: Figures, world: World, seed: str) -> None:
     """Everything of one seed that the figures lack; each is on disk when the next begins."""
     checkpoints = finetuned(world, int(seed))
     models = MergedWeights(world.model, checkpoints)
-    states = _states(world, checkpoints)
+    states, pairs = _states(world, checkpoints), pairs_of(world, checkpoints)
     run = figures.setdefault(seed, {})
 
     def fill(kind: str, names: list[str], measure: Callable[[str], Figures]) -> None:
@@ -73,7 +73,7 @@ def run_seed(figures: Figures, world: World, seed: str) -> None:
     fill("sums", of_sums(), lambda name: on_four(models, world, name))
     fill("adapters", of_adapters(), lambda name: on_four(models, world, name))
     fill("tasks", of_tasks(), lambda name: on_tasks(models, world, states, name))
-    fill("pairs", of_pairs(), lambda name: on_pairs(world, checkpoints, name))
+    fill("pairs", of_pairs(), lambda name: on_pairs(pairs, name))
 
 
 def tables(figures: Figures) -> dict[str, str]:

@@ -26,7 +26,10 @@ NEEDED = (
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 NEED_THEM = [
     f"test_{room}*"
-    for room in ("data_", "train", "evaluate", "report", "reproduce", "demo", "tangent_clip")
+    for room in (
+        *("data_", "train", "evaluate", "report", "reproduce", "demo", "tangent_clip"),
+        *("gather", "live_regmean", "adamerging"),
+    )
 ]
 collect_ignore_glob = NEED_THEM * bool(MISSING)
 

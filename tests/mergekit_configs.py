@@ -25,7 +25,7 @@ from tiny_transformers import weights
 from tolerance import assert_same_bits
 
 yaml = pytest.importorskip("yaml", reason="configurations are YAML")
-Folders = Mapping[str, Path]
+Folders = Mapping[str, Path | str]  # or model+adapter
 Tensors = dict[str, Tensor]
 
 

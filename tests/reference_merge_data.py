@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 
@@ -57,3 +59,9 @@ def entropy_gradient(model, head, theta0, taus, coefs, inputs) -> Tensor:
     p = logits.softmax(-1)
     (-(p * p.log()).sum(-1).mean()).backward()
     return coefs.grad
+
+
+def saved_statistics(tensors: Mapping[str, Tensor], kind: str, path: Path) -> Path:
+    """A file as taujp.statistics writes it."""
+    save_file(dict(tensors), path, metadata={"taujp.kind": kind, "taujp.settings": "{}"})
+    return path

@@ -222,6 +222,47 @@ def test_trimmed_vectors_are_what_ties_keeps_before_its_mean(world):
     assert 0 < moved <= 0.2 * sum(value.numel() for value in theta0.values())
     found = learned(world, by="task", trim=0.2, steps=2)
     assert found.settings["trim"] == 0.2
+    merged = found.merged(theta0, finetuned)
+    by_hand = taujp.merge_many(list(kept.values()), found.table[0], theta0)
+    for name, value in merged.items():
+        torch.testing.assert_close(value, by_hand[name], rtol=1e-6, atol=1e-6)
+    with pytest.raises(MergeError, match="expected the same tasks"):
+        found.merged(theta0, {"a": finetuned["a"]})
+
+
+def test_tied_weights_are_one():
+    """A head tied to the embedding: one coefficient, both of its uses in the gradient."""
+
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(7, 5)
+            self.head = nn.Linear(5, 7, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, ids):
+            return self.head(self.embedding(ids).mean(1))
+
+    torch.manual_seed(0)
+    model, ids = Tied(), torch.arange(24).reshape(8, 3) % 7
+    data = TensorDataset(ids, torch.zeros(8))
+    task = PreparedTask("words", None, Splits(data, data, data))
+    weight = model.embedding.weight.detach().clone()
+    tau = 0.5 * torch.randn(7, 5)
+    tuned = {"embedding.weight": weight + tau, "head.weight": weight + tau}
+    found = taujp.adamerging(
+        model, {"words": tuned}, [task], by="task", steps=1, learning_rate=0.1, batch_size=8
+    )
+    c = torch.tensor(0.3, requires_grad=True)
+    logits = (weight + c * tau)[ids].mean(1) @ (weight + c * tau).T
+    p = logits.softmax(-1)
+    (-(p * p.log()).sum(-1).mean()).backward()
+    assert found.table[0][0] == pytest.approx(0.3 - 0.1 * float(c.grad.sign()), abs=1e-4)
+    merged = found.merged(
+        {"embedding.weight": weight, "head.weight": weight.clone()}, {"words": tuned}
+    )
+    assert torch.equal(merged["embedding.weight"], merged["head.weight"])
+    assert not torch.equal(merged["head.weight"], weight)
 
 
 def test_open_clip_models_learn_on_their_image_encoders():
@@ -236,6 +277,9 @@ def test_open_clip_models_learn_on_their_image_encoders():
     assert "visual.transformer.resblocks.0" in found.groups
     assert found.coefs["*"] == [0.0, 0.0]
     merged = taujp.merge_many(list(finetuned.values()), found.coefs, before)
+    again = found.merged(before, finetuned)
+    assert list(again) == list(before)
+    assert all(torch.equal(value, merged[name]) for name, value in again.items())
     assert torch.equal(merged["token_embedding.weight"], before["token_embedding.weight"])
 
 
@@ -343,7 +387,7 @@ def test_on_the_demos_tasks_data_help(tmp_path):
 
     found = taujp.adamerging(model, finetuned, tasks, steps=25, learning_rate=1e-2)
     added = mean_accuracy(taujp.merge_many(ckpts, [0.3, 0.3], base))
-    assert mean_accuracy(taujp.merge_many(ckpts, found.coefs, base)) > added + 0.03
+    assert mean_accuracy(found.merged(base, finetuned)) > added + 0.03
     average = mean_accuracy(taujp.merge_many(ckpts, [1, 1], method="average"))
     regressed = taujp.merge_many(ckpts, [1, 1], method="regmean", grams=grams)
     live = taujp.regmean_plus_plus(

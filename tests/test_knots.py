@@ -87,47 +87,56 @@ def test_factors_and_matrices_have_one_basis():
     torch.testing.assert_close(torch.cat(parts, 1).double().norm(dim=1), values)
 
 
-def authors(matrices, share: float) -> torch.Tensor:
-    """Their program in our words: SVD, trim at the k-th smallest, majority's sign, mean."""
-    u, s, v = torch.linalg.svd(torch.cat(matrices, 1), full_matrices=False)
-    strong = s > 1e-5
-    parts = torch.stack((s.diag() @ v)[strong].chunk(len(matrices), 1)).flatten(1)
-    size = parts.shape[1]
-    least = parts.abs().kthvalue(size - int(size * share), dim=1, keepdim=True).values
-    parts = parts * (parts.abs() >= least)
-    sign = torch.sign(parts.sum(0))
+def authors(changes: list[dict[str, torch.Tensor]], share: float) -> dict[str, torch.Tensor]:
+    """Their program in our words: SVD of each matrix, then all of them as one vector: trim at the
+    k-th smallest, the majority's sign, mean."""
+    bases, parts = {}, {}
+    for name in changes[0]:
+        together = torch.cat([c[name] for c in changes], 1)
+        u, s, v = torch.linalg.svd(together, full_matrices=False)
+        strong = s > 1e-5
+        bases[name] = u[:, strong]
+        parts[name] = torch.stack((s.diag() @ v)[strong].chunk(len(changes), 1)).flatten(1)
+    vectors = torch.cat(list(parts.values()), 1)
+    size = vectors.shape[1]
+    least = vectors.abs().kthvalue(size - int(size * share), dim=1, keepdim=True).values
+    vectors = vectors * (vectors.abs() >= least)
+    sign = torch.sign(vectors.sum(0))
     sign[sign == 0] = torch.sign(sign.sum())
-    agree = torch.where(sign > 0, parts > 0, parts < 0)
-    mean = (parts * agree).sum(0) / agree.sum(0).clamp(min=1)
-    return u[:, strong] @ mean.view(int(strong.sum()), -1)
+    agree = torch.where(sign > 0, vectors > 0, vectors < 0)
+    mean = (vectors * agree).sum(0) / agree.sum(0).clamp(min=1)
+    merged = mean.split([part.shape[1] for part in parts.values()])
+    return {
+        name: basis @ m.view(basis.shape[1], -1)
+        for (name, basis), m in zip(bases.items(), merged, strict=True)
+    }
 
 
 @pytest.mark.parametrize("share", [0.2, 0.55])
-def test_as_the_authors_do_it(tmp_path, share):
-    modules = {"q": (40, 24)}
+@pytest.mark.parametrize("modules", [{"blocks.0.q": (40, 24)}, SIZES], ids=["one", "all"])
+def test_as_the_authors_do_it(base, tmp_path, modules, share):
     folders, changes = adapters_on(tmp_path, modules, count=4)
-    base = {"q.weight": torch.randn(40, 24)}
-    expected = authors([c["q.weight"] for c in changes], share)
-    size = 16 * 24  # of a part: 4 adapters of rank 4
+    expected = authors(changes, share)
+    size = sum(16 * inputs for _, inputs in modules.values())  # of a part: 4 adapters of rank 4
     ours = (int(size * share) + 1 + 0.5) / size  # theirs keeps one more
+    trim = "model" if len(modules) > 1 else "tensor"
     found = taujp.merge_many(
-        folders, [1.0] * 4, base, method="knots", density=ours, lambda_=0.6, dtype="float32"
+        folders, [1.0] * 4, base, method="knots", density=ours, lambda_=0.6, trim=trim
     )
-    torch.testing.assert_close(
-        found["q.weight"].double() - base["q.weight"].double(),
-        0.6 * expected,
-        rtol=1e-4,
-        atol=2**-22,
-    )
+    for name, tau in expected.items():
+        merged = found[name].double() - base[name].double()
+        torch.testing.assert_close(merged, 0.6 * tau, rtol=1e-4, atol=1e-6)
 
 
 def test_files_and_memory_give_the_same(base, tmp_path):
     folders, _ = adapters_on(tmp_path)
     row = [0.5, 0.3, 0.4]
-    held = taujp.merge_many(folders, row, base, method="knots")
-    taujp.merge_many(folders, row, base, method="knots", out=tmp_path / "out.safetensors")
-    written = load_file(tmp_path / "out.safetensors")
-    assert all(torch.equal(written[name], tensor) for name, tensor in held.items())
+    for trim in ("tensor", "model"):
+        held = taujp.merge_many(folders, row, base, method="knots", trim=trim)
+        place = tmp_path / f"{trim}.safetensors"
+        taujp.merge_many(folders, row, base, method="knots", trim=trim, out=place)
+        written = load_file(place)
+        assert all(torch.equal(written[name], tensor) for name, tensor in held.items())
 
 
 def test_adapters_of_different_modules(base, tmp_path):
@@ -177,6 +186,7 @@ def test_directions_up_to_1e_5_are_none(tmp_path):
         ({"thin": "magnitude"}, "thin is 'magnitude'; expected one of 'ties', 'dare_ties'"),
         ({"density": 1.5}, "every share must lie in"),
         ({"election": "loudest"}, "election is 'loudest'"),
+        ({"trim": "layer"}, "trim is 'layer'"),
         ({"density": [0.2, 0.3]}, "density has 2 values for 3 checkpoints"),
     ],
 )

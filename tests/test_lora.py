@@ -422,6 +422,7 @@ METHODS = [
     ("lines", {"alpha": 0.2}),
     ("sce", {"density": 0.3}),
     ("tsv_m", {}),
+    ("pcb", {}),
     ("nuslerp", {}),
 ]
 

@@ -168,6 +168,23 @@ def test_each_output_says_which_task_it_is(tmp_path: Path) -> None:
             assert json.loads(file.metadata()["taujp"])["task"] == number
 
 
+def test_the_command_line_makes_a_model_for_each_task(tmp_path: Path, capsys) -> None:
+    from taujp.cli import main
+
+    for seed, task in enumerate(("base", "mnist", "cars")):
+        save_file(large(seed), tmp_path / f"{task}.safetensors")
+    paths = {task: str(tmp_path / f"{task}.safetensors") for task in ("base", "mnist", "cars")}
+    ckpts = ["--ckpt", f"{paths['mnist']}=1", "--ckpt", f"{paths['cars']}=1"]
+    out = ["--base", paths["base"], "--method", "emr", "--out", str(tmp_path / "out")]
+    assert main(["merge", *ckpts, *out]) == 0
+    written = capsys.readouterr().out.split()
+    assert [Path(path).name for path in written] == ["mnist.safetensors", "cars.safetensors"]
+    expected = taujp.merge_many([large(1), large(2)], [1, 1], large(0), method="emr")
+    for path, state in zip(written, expected, strict=True):
+        for key, tensor in load_file(path).items():
+            assert_same_bits(tensor, state[key], key)
+
+
 def test_models_without_a_name_are_numbered(tmp_path: Path) -> None:
     base, *states = (large(seed) for seed in range(3))
     written = taujp.merge_many(states, [1, 1], base, method="emr", out=tmp_path / "out")

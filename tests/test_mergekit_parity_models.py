@@ -15,7 +15,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from mergekit_configs import DTYPES, Folders, assert_bits, assert_near, both  # noqa: F401
+from adapters import on_modules, write_adapter
+from mergekit_configs import (  # noqa: F401
+    DTYPES,
+    Folders,
+    assert_bits,
+    assert_near,
+    both,
+    by_taujp,
+)
 from tiny_transformers import TUNED, new_model, save, tiny, weights  # noqa: F401
 
 AVERAGE = """
@@ -100,6 +108,25 @@ def test_a_head_of_its_own_among_tied_ones(both, tiny, tmp_path):  # noqa: F811
     ours, theirs = both(AVERAGE, folders)
     assert "lm_head.weight" in theirs
     assert_bits(ours, theirs)
+
+
+def test_an_adapter_on_a_model(both, tiny, tmp_path):  # noqa: F811
+    """`model+adapter`; mergekit has peft merge it into a model of its own first."""
+    folders = dict(tiny("llama"))
+    adapted = {}
+    for i in range(4):
+        adapted[f"model.layers.{i}.self_attn.q_proj"] = (32, 32)
+        adapted[f"model.layers.{i}.mlp.up_proj"] = (48, 32)
+    settings = {"target_modules": ["q_proj", "up_proj"], "lora_alpha": 6}
+    adapter = write_adapter(tmp_path / "adapter", on_modules(adapted), **settings)
+    folders["adapted"] = f"{folders['a']}+{adapter}"
+    config = AVERAGE.replace("model: a", "model: adapted")
+    theirs = both.by_mergekit(config, folders, tmp_path, lora_merge_cache=str(tmp_path / "cache"))
+    ours = weights(by_taujp(config, folders, tmp_path))
+    plain = weights(by_taujp(AVERAGE, folders, tmp_path, overwrite=True))
+    assert_near(ours, weights(theirs), tolerance=2e-7)
+    name = "model.layers.1.mlp.up_proj.weight"
+    assert (plain[name] - ours[name]).abs().max() > 1e-3
 
 
 def test_shards_and_torch_files_are_inputs_too(both, tiny, tmp_path):  # noqa: F811

@@ -26,6 +26,7 @@ OF_TASKS = {"tall_mask": ("share", (0.2, 0.3, 0.4, 0.5, 0.6))}
 OTHERS = ("lambda_", (0.6, 0.8, 1.0, 1.2, 1.4))
 
 Figures: TypeAlias = dict[str, Any]
+Pair: TypeAlias = "tuple[MergedWeights, list[PreparedTask]]"
 
 
 def on_four(models: MergedWeights, world: World, method: str) -> Figures:
@@ -33,13 +34,20 @@ def on_four(models: MergedWeights, world: World, method: str) -> Figures:
     return _at_default_and_best(models, world.tasks, method)
 
 
-def on_pairs(world: World, checkpoints: Mapping[str, Path], method: str) -> Figures:
+def pairs_of(world: World, checkpoints: Mapping[str, Path]) -> list[Pair]:
+    """The models and tasks of each two checkpoints."""
+    return [
+        (
+            MergedWeights(world.model, {name: checkpoints[name] for name in names}),
+            [world.task(name) for name in names],
+        )
+        for names in combinations(checkpoints, 2)
+    ]
+
+
+def on_pairs(pairs: Sequence[Pair], method: str) -> Figures:
     """The mean over all pairs of tasks of one model of two."""
-    found = []
-    for names in combinations(checkpoints, 2):
-        two = {name: checkpoints[name] for name in names}
-        tasks = [world.task(name) for name in names]
-        found.append(_at_default_and_best(MergedWeights(world.model, two), tasks, method))
+    found = [_at_default_and_best(models, tasks, method) for models, tasks in pairs]
     return {
         which: {
             figure: statistics.mean(pair[which][figure] for pair in found)

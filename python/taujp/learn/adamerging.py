@@ -14,7 +14,7 @@ from taujp.evaluate.data_pass import evaluating
 from taujp.learn.learned import Learned
 from taujp.learn.learner import Learner, gradients_of
 from taujp.learn.trimmed import trimmed
-from taujp.learn.views import check_tasks, theta0_of, views_of
+from taujp.learn.views import check_tasks, theta0_of, ties_of, views_of
 from taujp.merge.edit import edit
 from taujp.merge.errors import MergeError
 from taujp.merge.task_vector import TaskVector
@@ -61,12 +61,12 @@ def adamerging(
         (each parameter: what the authors call layer-wise; the default).
       clamp: where coefficients are kept while they act, [0, 1] as in the authors' code; None: free.
       trim: of AdaMerging++: the share of each task vector that is kept (the authors: 0.2) before
-        TIES' election drops what is against the others; the result is then for those vectors.
+        TIES' election drops what is against the others; `Learned.merged` then does the same.
       batch_size: inputs of a task in a step (the authors take two batches of 16).
       out: a JSON file for the result; every `save_every` steps the state is kept beside it, and a
         run that was stopped goes on from there to the same bits; resume=False begins anew.
 
-    Returns: Learned; merge_many takes its `coefs`.
+    Returns: Learned; merge_many takes its `coefs` (where nothing was trimmed).
     Raises: MergeError where names of tasks and checkpoints differ or options make no sense;
       FloatingPointError where an entropy is NaN. Source: Yang et al. 2024, arXiv 2310.02575.
     """
@@ -76,29 +76,25 @@ def adamerging(
     theta0 = theta0_of(classifier)
     views = views_of(theta0, finetuned, "adamerging")
     sources = views if trim is None else trimmed(theta0, views, trim)
-    groups = _groups(theta0, by)
+    groups = _groups(theta0, ties_of(classifier), by)
     vectors = [TaskVector(theta0, source) for source in sources.values()]
     editor = edit(classifier.module, theta0, vectors, groups=groups)
+    ordered = [given[name] for name in finetuned]
+    learner = Learner(classifier, editor, ordered, start, clamp)
+    optimiser = torch.optim.Adam(learner.parameters(), lr=learning_rate)
     settings = {
         "by": by, "steps": steps, "learning_rate": learning_rate, "start": start, "clamp": clamp,
         "trim": trim, "batch_size": batch_size, "split": split, "seed": seed,
         "tasks": list(finetuned), "groups": list(groups),
     }  # fmt: skip
-    ordered = [given[name] for name in finetuned]
-    learner = Learner(classifier, editor, ordered, start, clamp)
-    optimiser = torch.optim.Adam(learner.parameters(), lr=learning_rate)
     saved = SavedState(None if out is None else Path(out), settings)
     if not resume:
         saved.discard()
     entropies = saved.restore(learner, optimiser)
     done = len(entropies) // len(ordered)
-    data = [
-        endless_batches(
-            getattr(task.splits, split), batch_size, seed=seed, start=done, workers=workers,
-            name=task.name,
-        )
-        for task in ordered
-    ]  # fmt: skip
+    sets = {task.name: getattr(task.splits, split) for task in ordered}
+    how = {"seed": seed, "start": done, "workers": workers}
+    data = [endless_batches(one, batch_size, name=name, **how) for name, one in sets.items()]
     try:
         with evaluating(classifier.module), gradients_of(classifier, editor.names):
             for step in range(done, steps):
@@ -110,13 +106,18 @@ def adamerging(
     return _finished(learner, groups, entropies, settings, saved, out)
 
 
-def _groups(theta0: Mapping[str, Tensor], by: str) -> dict[str, tuple[str, ...]]:
+def _groups(
+    theta0: Mapping[str, Tensor], tied: Mapping[str, str], by: str
+) -> dict[str, tuple[str, ...]]:
+    """Each group's names, those that are tied to one of them after it."""
     names = [name for name, value in theta0.items() if value.is_floating_point()]
-    if by == "task":
-        return {"all": tuple(names)}
-    if by == "tensor":
-        return {name: (name,) for name in names}
-    return {layer: tuple(members) for layer, members in layer_groups(names).items()}
+    groups: Mapping[str, Sequence[str]] = layer_groups(names)
+    if by != "layer":
+        groups = {"all": names} if by == "task" else {name: [name] for name in names}
+    return {
+        group: (*members, *(name for name, first in tied.items() if first in members))
+        for group, members in groups.items()
+    }
 
 
 def _finished(

@@ -32,8 +32,6 @@ class Learned:
     @property
     def coefs(self) -> dict[str, list[float]]:
         """For merge_many, with the checkpoints in the order of `tasks`: {pattern: [tasks]}."""
-        if len(self.groups) == 1:
-            return {"*": list(self.table[0])}
         rows = {
             glob.escape(name): list(row)
             for names, row in zip(self.groups.values(), self.table, strict=True)
@@ -41,6 +39,29 @@ class Learned:
         }
         # What is in no group was not edited: it is as in the base.
         return {**rows, "*": [0.0] * len(self.tasks)}
+
+    def merged(self, base: Any, finetuned: Mapping[str, Any]) -> dict[str, Any]:
+        """The merged model, a state dict like the base's; of trimmed vectors where they were.
+
+        MergeError for other tasks than those that were learned.
+        """
+        from taujp.checkpoint import composed, open_checkpoint, to_state_dict
+        from taujp.learn.trimmed import trimmed
+        from taujp.learn.views import check_tasks, views_of
+        from taujp.merge.merge_many import merge_many
+
+        check_tasks(dict.fromkeys(self.tasks), finetuned, "Learned.merged")
+        whole = open_checkpoint(base)
+        edited = [name for names in self.groups.values() for name in names]
+        parts = {name: (whole, name) for name in edited if name in whole.entries}
+        theta0 = to_state_dict(composed(whole.label, parts))
+        views = views_of(theta0, {task: finetuned[task] for task in self.tasks}, "Learned.merged")
+        trim = self.settings["trim"]
+        sources = views if trim is None else trimmed(theta0, views, trim)
+        return {
+            **to_state_dict(whole),
+            **merge_many(list(sources.values()), self.coefs, theta0),
+        }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes a JSON file."""

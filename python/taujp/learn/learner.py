@@ -88,16 +88,16 @@ def _frozen(head: nn.Module | None, classifier: Classifier) -> nn.Module | None:
 @contextmanager
 def gradients_of(classifier: Classifier, names: Sequence[str]) -> Iterator[None]:
     """Inside, exactly what is edited of the model has gradients; none are left."""
-    parameters = dict(classifier.module.named_parameters(remove_duplicate=False))
-    before = {name: (value.requires_grad, value.grad) for name, value in parameters.items()}
-    edited = set(names)
+    named = dict(classifier.module.named_parameters(remove_duplicate=False))
+    edited = {id(named[name]) for name in names if name in named}  # tied ones have several names
+    before = [(value, value.requires_grad, value.grad) for value in classifier.module.parameters()]
     try:
-        for name, value in parameters.items():
-            value.requires_grad_(name in edited)
+        for value, _, _ in before:
+            value.requires_grad_(id(value) in edited)
             value.grad = None
         with torch.enable_grad():
             yield
     finally:
-        for name, value in parameters.items():
-            value.requires_grad_(before[name][0])
-            value.grad = before[name][1]
+        for value, required, grad in before:
+            value.requires_grad_(required)
+            value.grad = grad

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ def regmean_plus_plus(
     Layer by layer in the order in which they run: task i's data go through the layers merged so
     far, then through model i's own layer l, whose linear maps' inputs give G_i; the layer is merged
     as by `merge_many(method="regmean")` before the next one's turn. A layer is a block of the
-    names ("resblocks.3"), or a module outside of blocks; what has no linear map is averaged first.
+    names ("resblocks.3"), or a linear map outside of them; what else is outside is averaged first.
     About half as many forward passes of the data as there are layers, and one set of inputs in
     memory a task.
 
@@ -82,59 +83,73 @@ def regmean_plus_plus(
     with evaluating(classifier.module), no_fast_path():
         try:
             stages = _stages(classifier, next(iter(batches.values()))[0], theta0, dtype)
-            plain = [name for name in theta0 if all(name not in names for names, _ in stages)]
-            if plain:
-                keep(merge_many(_parts(views, plain), row, method="average"))
-            for names, linear in stages:
+            inside = {name for stage in stages for name in stage.names}
+            keep(_averaged(views, [name for name in theta0 if name not in inside], row))
+            for stage in stages:
                 grams = [
-                    _grams(classifier, view, names, linear, batches[task], dtype)
+                    _grams(classifier, view, stage, batches[task], dtype)
                     for task, view in views.items()
                 ]
-                parts = _parts(views, names)
+                parts = _parts(views, stage.linear)
                 keep(merge_many(parts, row, method="regmean", grams=grams, scale=scale))
+                rest = [name for name in stage.names if name not in stage.linear]
+                keep(_averaged(views, rest, row))
         finally:
             for name, value in theta0.items():
                 live[name].copy_(value)
     return {name: merged[name] for name in theta0}
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What is merged together: a block's names, and the weights of its linear maps among them."""
+
+    names: list[str]
+    linear: list[str]
+
+
 def _stages(
     classifier: Classifier, inputs: Any, theta0: Mapping[str, Tensor], dtype: torch.dtype
-) -> list[tuple[list[str], list[str]]]:
-    """(all names, those of linear maps) of each layer that has some, in the order they run."""
+) -> list[_Stage]:
+    """Every block with linear maps, and each linear map outside of them, in the order of use."""
     watch = watched(classifier, dtype)
     _run(classifier, inputs, watch)
-    linear = [name for name in grams_of(watch)[0] if name in theta0]
-    layers = layer_groups(theta0)
-    return [(layers[layer], names) for layer, names in _by_layer(linear, layers).items()]
-
-
-def _by_layer(linear: Sequence[str], layers: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The linear maps' weights by layer, both in the order of use."""
-    layer_of = {name: layer for layer, names in layers.items() for name in names}
-    found: dict[str, list[str]] = {}
-    for name in linear:
-        found.setdefault(layer_of[name], []).append(name)
-    return found
+    block_of = {
+        name: block
+        for block, names in layer_groups(theta0).items()
+        if any(part.isdigit() for part in block.split("."))
+        for name in names
+    }
+    stages: dict[str, _Stage] = {}
+    for weight in grams_of(watch)[0]:
+        block = block_of.get(weight, weight)
+        members = [name for name in theta0 if block_of.get(name, name) == block]
+        stages.setdefault(block, _Stage(members, [])).linear.append(weight)
+    return list(stages.values())
 
 
 def _grams(
     classifier: Classifier,
     view: Checkpoint,
-    names: Sequence[str],
-    linear: Sequence[str],
+    stage: _Stage,
     batches: Batches,
     dtype: torch.dtype,
 ) -> Statistics:
-    """G of one layer of one model, behind the layers merged so far, on its task's data."""
+    """G of one stage of one model, behind those merged so far, on its task's data."""
     live = classifier.state()
-    for name in names:
+    for name in stage.names:
         live[name].copy_(tensor_of(view, name))
-    watch = watched(classifier, dtype, set(linear))
+    watch = watched(classifier, dtype, set(stage.linear))
     for inputs in batches:
-        _run(classifier, inputs, watch, set(linear))
+        _run(classifier, inputs, watch, set(stage.linear))
     tensors, rows = grams_of(watch)
     return Statistics("grams", tensors, {"rows": rows, **watch.settings})
+
+
+def _averaged(
+    views: Mapping[str, Checkpoint], names: Sequence[str], row: Sequence[float]
+) -> dict[str, Tensor]:
+    return merge_many(_parts(views, names), row, method="average") if names else {}
 
 
 def _run(

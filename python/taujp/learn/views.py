@@ -15,14 +15,19 @@ from taujp.merge.errors import MergeError
 
 def theta0_of(classifier: Classifier) -> dict[str, Tensor]:
     """A copy of the weights and buffers that are edited; of tied ones the first."""
-    found: dict[str, Tensor] = {}
-    seen = set()
+    state, tied = classifier.state(), ties_of(classifier)
+    return {name: value.detach().clone() for name, value in state.items() if name not in tied}
+
+
+def ties_of(classifier: Classifier) -> dict[str, str]:
+    """{name: the name before it that has the same storage} of what is edited."""
+    firsts: dict[tuple[object, ...], str] = {}
+    tied = {}
     for name, value in classifier.state().items():
         place = (value.data_ptr(), value.shape, value.stride())
-        if value.numel() == 0 or place not in seen:
-            found[name] = value.detach().clone()
-            seen.add(place)
-    return found
+        if value.numel() and firsts.setdefault(place, name) != name:
+            tied[name] = firsts[place]
+    return tied
 
 
 def views_of(

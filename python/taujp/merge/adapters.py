@@ -49,10 +49,10 @@ def names_to_merge(
 ) -> tuple[str, ...]:
     """Without those that nobody changes, which are the base's own and copied from it.
 
-    All of them where the method ranks all parameters together, and those that the copy would leave
-    in another dtype.
+    All of them where the method looks at all parameters together, and those that the copy would
+    leave in another dtype.
     """
-    if isinstance(work, Recipe) and work.over_model:
+    if work.over_model if isinstance(work, Recipe) else work.survey is not None:
         return names
     changed = set(changed_names(names, checkpoints, theta0))
     return tuple(

@@ -48,7 +48,8 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
 def _runs(merge: Merge) -> Iterator[tuple[int, int]]:
     """Which of the names go together: all, or one by one where some have yet to be worked out."""
     computed = any(c.entries[n].file == COMPUTED for c in inputs_of(merge) for n in merge.names)
-    if not computed or merge.recipe.over_model:
+    together = merge.recipe.over_model or (merge.formula and merge.formula.survey)
+    if together or not computed:
         yield 0, len(merge.names)
         return
     yield from ((first, first + 1) for first in range(len(merge.names)))

@@ -12,11 +12,11 @@ _FP32 = 1e-4
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """(A A^T)^(-1/2) A; 0 instead of 1 where there is no direction (see `spectrum`)."""
+    """(A A^T)^(-1/2) A in float64; 0 instead of 1 where there is no direction (see `spectrum`)."""
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonal(matrix.mT).mT
     root, values = inverse_root(matrix)
-    return product(root, matrix, values)
+    return product(root, matrix, values).double()
 
 
 def inverse_root(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,7 +32,10 @@ def inverse_root(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def product(root: torch.Tensor, matrix: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
-    """root @ matrix: in fp32, twice as fast, where the roots' singular values allow it."""
+    """root @ matrix: in fp32, twice as fast, where the roots' singular values allow it.
+
+    values: ascending, of each matrix whose inverse root is in `root`.
+    """
     worst = [float(v[0] / v[-1]) if len(v) and v[-1] > 0 else 0.0 for v in values]
     if min(worst) > _FP32:
         return root.float() @ matrix.float()

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 
 WEAKEST = 1e-6  # of the strongest; what is weaker is rounding, and counts as no direction
-_BLOCK = 256  # rows of a Gram matrix's blocks: those above the diagonal need no product
+_BLOCK = 128  # rows of a Gram matrix's blocks: those above the diagonal need no product
 _GUARDS = 16  # more directions than are wanted: neighbours at the cut are told apart among them
 _SMALL = 256  # rows below which fp32 saves no time
+_RESOLVED = 1e-4  # of the largest eigenvalue; fp32 leaves those below with wrong neighbours
 _FIRST_ORDER = 1e-2  # how far vectors may turn for one correction to do: its square remains
 
 
@@ -51,7 +52,7 @@ def strongest(matrix: torch.Tensor, count: int) -> Spectrum:
     if matrix.shape[0] > matrix.shape[1]:
         return _turned(strongest(matrix.mT, count))
     found = None
-    if matrix.shape[0] > max(_SMALL, 3 * count):
+    if matrix.shape[0] > max(_SMALL, 3 * count) and count > 0:
         found = _corrected(matrix, count)
     left, values, right = found or spectrum(matrix)
     return Spectrum(left[:, :count], values[:count], right[:count])
@@ -59,11 +60,14 @@ def strongest(matrix: torch.Tensor, count: int) -> Spectrum:
 
 def _corrected(matrix: torch.Tensor, count: int) -> Spectrum | None:
     """By eigenvectors x in fp32: a wanted one turns towards each of the rest, y, by
-    y^T (G x - mu x) / (mu - nu), with mu = x^T G x and nu of y. None where one turns far.
+    y^T (G x - mu x) / (mu - nu), with mu = x^T G x and nu of y. None where fp32 tells too little,
+    or one turns far.
     """
-    wide = matrix.double()
     squares, vectors = torch.linalg.eigh(gram(matrix.float()))
     squares, vectors = squares.flip(0).double(), vectors.flip(1).double()
+    if not squares[count - 1] > _RESOLVED * squares[0]:
+        return None
+    wide = matrix.double()
     some = count + _GUARDS
     wanted, rest = vectors[:, :some], vectors[:, some:]
     image = wide @ (wide.mT @ wanted)

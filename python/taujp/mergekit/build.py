@@ -21,6 +21,7 @@ from .output_folder import output_companions
 from .peer_method import find_peer_method, unused_parameters
 from .reference import ModelReference
 from .regions import Alignment, Planner
+from .same_names import with_names_of
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -69,14 +70,13 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     """
     method = find_peer_method(config.method)
     unused = unused_parameters(method, _all_settings(config))
-    models = open_models(config.models, choices.cache)
-    check_architectures(models.values(), allowed=choices.allow_crimes)
+    models, notes = _models(config, choices)
     plan = _tokenizer(config, models)
     align = None if plan is None else _alignment(plan, config, choices)
     outline = Planner(config, method, models, align, choices.missing).outline()
     grouping = Grouping(config, method, choices.seed, choices.rounding, choices.nonfinite)
     merges = grouping.merges(outline)
-    notes = [*outline.notes, *(plan.notes if plan else ())]
+    notes += [*outline.notes, *(plan.notes if plan else ())]
     if unused:
         notes.append(f"{method.name} has no parameter {', '.join(unused)}: without effect")
     if grouping.mixed:
@@ -89,6 +89,19 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
         companions |= card_files(config, choices.recorded(text), name)
     assembly = Assembly(tuple(merges), _donor(outline), companions)
     return Built(assembly, config.method, tuple(notes))
+
+
+def _models(
+    config: Configuration, choices: Choices
+) -> tuple[dict[ModelReference, Model], list[str]]:
+    """The models, opened, with the donor's names for their tensors; and what is to be told."""
+    models = open_models(config.models, choices.cache)
+    check_architectures(models.values(), allowed=choices.allow_crimes)
+    donor, notes = models[config.models[0]], []
+    for reference, model in models.items():
+        models[reference], note = with_names_of(donor, model)
+        notes += [note] if note else []
+    return models, notes
 
 
 def _all_settings(config: Configuration) -> Iterator[Settings]:

@@ -33,7 +33,24 @@ class Grouping:
 
     def merges(self, outline: Outline) -> list[Merge]:
         """One merge for each distinct way of merging; checks everything but the numbers."""
-        return [merge for region in outline.regions for merge in self._of_region(region, outline)]
+        merged = [merge for r in outline.regions for merge in self._of_region(r, outline)]
+        return [*merged, *self._of_copies(outline)]
+
+    def _of_copies(self, outline: Outline) -> Iterator[Merge]:
+        """Copies whose dtype is to change."""
+        groups: dict[int, dict[str, tuple[Checkpoint, str]]] = {}
+        for name, (checkpoint, source) in outline.copied.items():
+            entry = checkpoint.entries[source]
+            changes = entry.floating and self.config.written not in (None, entry.dtype)
+            if changes and name not in outline.ties:
+                groups.setdefault(id(checkpoint), {})[name] = (checkpoint, source)
+        for parts in groups.values():
+            label = next(iter(parts.values()))[0].label
+            view = composed(label, parts, ties={})
+            yield prepare(
+                [view], [1.0], method="passthrough", dtype=self.config.written,
+                nonfinite=self.nonfinite,
+            )  # fmt: skip
 
     def _of_region(self, region: Region, outline: Outline) -> Iterator[Merge]:
         groups: dict[tuple[Step, str], list[Wanted]] = {}

@@ -80,10 +80,24 @@ class Planner:
         """The sources of a slice, alike as far as heads and vocabularies go; no tensors yet."""
         base = part.base or self.config.base
         sources = part.sources
-        references = [source.model for source in sources]
-        if base is not None and base not in references and sources[0].layers is None:
+        whole = sources[0].layers is None
+        if whole and base is not None and base not in [source.model for source in sources]:
             sources = (*sources, Source(base, None, {}))  # as mergekit does
-            references.append(base)
+        position = self._position(where, base, [source.model for source in sources])
+        models = tuple(self.models[source.model] for source in sources)
+        checkpoints = tuple(model.checkpoint for model in models)
+        if loose:
+            checkpoints, added = with_heads(checkpoints)
+            outline.untied |= dict.fromkeys(added)
+            checkpoints = self._aligned(models, checkpoints, base)
+        region = Region(models, checkpoints, position, sources, part, module)
+        outline.regions.append(region)
+        return region
+
+    def _position(
+        self, where: str, base: ModelReference | None, references: list[ModelReference]
+    ) -> int | None:
+        """Which of the sources is theta0, once it is clear that they suit the method."""
         if len(set(references)) < len(references):
             raise MergeError(f"{where}: a model is named twice; name each once")
         position = None
@@ -94,16 +108,8 @@ class Planner:
                     f"needs it there, with the layers that it contributes"
                 )
             position = references.index(base)
-        self.method.check_inputs(where, len(sources), position)
-        models = tuple(self.models[reference] for reference in references)
-        checkpoints = tuple(model.checkpoint for model in models)
-        if loose:
-            checkpoints, added = with_heads(checkpoints)
-            outline.untied |= dict.fromkeys(added)
-            checkpoints = self._aligned(models, checkpoints, base)
-        region = Region(models, checkpoints, position, sources, part, module)
-        outline.regions.append(region)
-        return region
+        self.method.check_inputs(where, len(references), position)
+        return position
 
     def _aligned(
         self,
@@ -126,7 +132,10 @@ class Planner:
             return
         named = {name for scope in scopes.values() for name in scope}
         rest = [name for name in donor.checkpoint.entries if name not in named]
-        outline.copied.update({name: (donor.checkpoint, name) for name in rest})
+        models = tuple(self.models.values())  # the donor first; its vocabulary's rows move too
+        checkpoints = tuple(model.checkpoint for model in models)
+        moved = self._aligned(models, checkpoints, self.config.base)[0]
+        outline.copied.update({name: (moved, name) for name in rest})
         if rest:
             outline.notes.append(
                 f"{len(rest)} tensors are in none of the modules and are copied from "

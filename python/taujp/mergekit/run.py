@@ -62,7 +62,7 @@ def mergekit(
     chosen = Choices(**choices)
     target = Path(os.path.abspath(out))
     if target.suffix == ".safetensors":
-        raise MergeError(f"out is {str(target)!r}, one file; a configuration makes a model's folder")
+        raise MergeError(f"out is {str(target)!r}, one file; a merge makes a model's folder")
     for document, folder, last in steps(config, target, intermediates):
         if not last and lazy and is_made(folder, document.config, chosen.recorded(document.text)):
             say(f"{document.name}: taken as it is from {str(folder)!r}")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from taujp.checkpoint import Checkpoint, composed
 
-HEADS = (
-    "lm_head.weight", "lm_head.decoder.weight", "lm_head.linear.weight", "embed_out.weight",
-    "output.weight", "output_layer.weight", "predictions.decoder.weight", "vocab_projector.weight",
-)  # fmt: skip
-EMBEDDINGS = (
-    "embed_tokens.weight", "word_embeddings.weight", "wte.weight", "tok_embeddings.weight",
-    "embed_in.weight", "shared.weight", "backbone.embeddings.weight",
-)  # fmt: skip
+from .layers import numbered
+
+_HEAD = re.compile(
+    r"(.*\.)?(lm_head(\.decoder|\.linear)?|embed_out|output|output_layer|vocab_projector"
+    r"|predictions\.decoder)\.weight"
+)
+_EMBEDDING = re.compile(
+    r"(.*\.)?(embed_tokens|word_embeddings|wte|tok_embeddings|embed_in|shared"
+    r"|backbone\.embeddings)\.weight"
+)
 
 
 def with_heads(checkpoints: Sequence[Checkpoint]) -> tuple[tuple[Checkpoint, ...], list[str]]:
@@ -22,18 +25,28 @@ def with_heads(checkpoints: Sequence[Checkpoint]) -> tuple[tuple[Checkpoint, ...
 
     Returns the checkpoints, and the names of the heads that some did not have.
     """
-    heads = dict.fromkeys(name for c in checkpoints for name in c.entries if name.endswith(HEADS))
-    partial = [h for h in heads if any(h not in c.entries for c in checkpoints)]
-    return tuple(_with_heads(c, partial) for c in checkpoints), partial
+    widths = {
+        name: entry.shape[1:]
+        for checkpoint in checkpoints
+        for name, entry in checkpoint.entries.items()
+        if _HEAD.fullmatch(name) and numbered(name) is None
+    }
+    partial = {h: w for h, w in widths.items() if any(h not in c.entries for c in checkpoints)}
+    completed = tuple(_with_heads(checkpoint, partial) for checkpoint in checkpoints)
+    return completed, [h for h in partial if all(h in c.entries for c in completed)]
 
 
-def _with_heads(checkpoint: Checkpoint, heads: Sequence[str]) -> Checkpoint:
-    embedding = next((n for n in checkpoint.entries if n.endswith(EMBEDDINGS)), None)
-    lacking = [head for head in heads if head not in checkpoint.entries]
-    if embedding is None or not lacking:
+def _with_heads(checkpoint: Checkpoint, heads: dict[str, tuple[int, ...]]) -> Checkpoint:
+    """heads: name -> the shape of a row."""
+    embedding = next((n for n in checkpoint.entries if _EMBEDDING.fullmatch(n)), None)
+    if embedding is None:
+        return checkpoint
+    width = checkpoint.entries[embedding].shape[1:]
+    added = [h for h, w in heads.items() if h not in checkpoint.entries and w == width]
+    if not added:
         return checkpoint
     parts = {name: (checkpoint, name) for name in checkpoint.entries}
-    parts |= {head: (checkpoint, embedding) for head in lacking}
+    parts |= {head: (checkpoint, embedding) for head in added}
     # not tied: another model's head has numbers of its own
-    added = composed(checkpoint.label, parts, ties=checkpoint.ties, folder=checkpoint.folder)
-    return replace(added, metadata=checkpoint.metadata)
+    completed = composed(checkpoint.label, parts, ties=checkpoint.ties, folder=checkpoint.folder)
+    return replace(completed, metadata=checkpoint.metadata)

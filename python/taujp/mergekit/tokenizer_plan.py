@@ -68,7 +68,8 @@ def plan_tokenizer(
     """Build the output's tokenizer and say where its tokens are in each model; reads no weights.
 
     What a union or `tokens` adds comes after the ids of the tokenizer it is added to. As mergekit
-    has it, these are matched in a text before it is split; the merges of BPE stay the base's. A model without a tokenizer is taken to have the base's, as its notes say.
+    has it, these are matched in a text before it is split; the merges of BPE stay the base's. A
+    model without a tokenizer is taken to have the base's, as the notes say.
 
     Args:
       spec: from `tokenizer_spec`, or only a source: "base", "union", a model or a folder.

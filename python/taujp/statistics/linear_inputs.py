@@ -17,8 +17,8 @@ class LinearInputs(LinearMaps):
     """Inside, X^T X of every linear map's inputs is added up; nothing else is kept.
 
     sums: {weight's name: [in, in]}. rows: how many inputs each is of. inputs_first: the weights
-    that are [in, out], as those of transformers' Conv1D. Weights in `elsewhere` were used for
-    something else too, as an embedding that is tied to the head.
+    that are [in, out], as those of transformers' Conv1D and open_clip's last projection. Weights
+    in `elsewhere` were used for something else too, as an embedding that is tied to the head.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class LinearInputs(LinearMaps):
         self.maps: Mapping[Callable[..., Any], Callable[..., LinearMap | None]] = {
             functional.linear: MAPS[functional.linear],
             torch.addmm: self._addmm,
+            **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), self._matmul),
         }
         self._watched, self._dtype = watched, dtype
         self.sums: dict[str, Tensor] = {}
@@ -50,8 +51,15 @@ class LinearInputs(LinearMaps):
 
     def _addmm(self, bias: Tensor, x: Tensor, weight: Tensor, **scales: Any) -> LinearMap | None:
         """Conv1D: x [rows, in] times [in, out]."""
+        return None if scales or x.dim() != 2 else self._turned(x, weight, bias)
+
+    def _matmul(self, x: Tensor, weight: Tensor) -> LinearMap | None:
+        """x @ weight, x [..., in]."""
+        return self._turned(x, weight, None) if weight.dim() == 2 and x.dim() > 0 else None
+
+    def _turned(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> LinearMap | None:
         name = self._names.get(id(weight))
-        if name is None or scales or x.dim() != 2:
+        if name is None:
             return None
         self.inputs_first.add(name)
-        return x, weight, bias, lambda y: y
+        return x.reshape(-1, len(weight)), weight, bias, lambda y: y

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from ..formula import Formula
 from ..method import tensor_method
 from ..recipe import coin_key, one_each, one_of
-from .ties import ELECTIONS
+from .ties import ELECTIONS, TRIMS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..parameter import Parameter
+    from ..survey import Survey
 
 THINNINGS: dict[str | None, str] = {"ties": "largest", "dare_ties": "random"}
 
@@ -29,6 +30,7 @@ def knots(
     density: float | list[float] = 0.2,
     normalize: bool = True,
     election: str = "weighted",
+    trim: str = "tensor",
     seed: int = 0,
 ) -> Formula:
     """Merge LoRA adapters, whose changes hardly line up as they stand: in a shared basis they do.
@@ -39,25 +41,56 @@ def knots(
     "dare_ties" keeps each with that probability and divides by it; then as in `ties`, with its
     `election` and `normalize`. (A plain sum is the same in any basis.) What is no matrix is merged
     without one; a convolution counts as [outputs, the rest].
-    The authors rank all matrices together, here each by itself; they scale by validation, lambda_
-    (0.6 for eight ViT-B-32 at density 0.2). Of adapters only the factors are decomposed.
+    `trim`: "tensor" ranks the elements of each matrix by itself (the default, as that of `ties`),
+    "model" those of all matrices together (the authors; everything is decomposed four times). They
+    scale by validation, lambda_ (0.6 for eight ViT-B-32 at density 0.2). Of adapters only the
+    factors are decomposed.
     Source: Stoica et al. 2024, arXiv 2410.19735.
     """
     shares = one_each("density", density, n)
     kind = one_of("thin", thin, THINNINGS)
     fold = one_of("election", election, {k: v for k, v in ELECTIONS.items() if k})
 
+    together = one_of("trim", trim, TRIMS) == "model" and kind == "largest"
+
     def merged(parameter: Parameter) -> Iterator[Tensor]:
         from ..elected import folded
 
         basis, parts = _aligned(parameter)
         for i, (part, share) in enumerate(zip(parts, shares, strict=True)):
-            _thin(part, share, kind, coin_key(int(seed), i, parameter.name))
+            if together and basis is not None:
+                part.mul_(part.abs() >= parameter.found[i])
+            else:
+                _thin(part, share, kind, coin_key(int(seed), i, parameter.name))
         for row in parameter.rows:
             result = folded(parts, row, fold=fold, normalize=normalize)
             yield result if basis is None else (basis @ result.double()).view(parameter.shape)
 
-    return Formula(merged, decomposes=True)
+    def survey(every: Survey) -> list[float]:
+        return _cuts(every, shares)
+
+    return Formula(merged, decomposes=True, survey=survey if together else None)
+
+
+def _cuts(every: Survey, shares: tuple[float, ...]) -> list[float]:
+    """Of each checkpoint the least magnitude that stays, over the aligned parts of all matrices."""
+    from ..parameter import Parameter
+    from ..ranked_pieces import kth_of_pieces
+
+    entries = every.merge.donor.entries
+    names = [n for n in every.merge.names if len(entries[n].shape) > 1 and entries[n].size]
+
+    def sizes() -> Iterator[list[Tensor]]:
+        for name in names:
+            whole = Parameter(every.merge, name, (), every.inputs_of(name), entries[name].shape)
+            yield [part.abs() for part in _aligned(whole)[1]]
+
+    total = sum(parts[0].numel() for parts in sizes())
+    if total == 0:
+        return [0.0] * len(shares)
+    ranks = [total - min(max(1, int(share * total)), total) for share in shares]
+    found = kth_of_pieces(sizes, ranks)
+    return [found[i][i] for i in range(len(shares))]
 
 
 def _aligned(parameter: Parameter) -> tuple[Tensor | None, list[Tensor]]:

@@ -1,0 +1,98 @@
+"""Decompositions by products: strong directions, polar factors, and where they give up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from taujp.merge import spectrum as module
+from taujp.merge.orthogonal import inverse_root, orthogonal
+from taujp.merge.spectrum import gram, spectrum, strongest
+
+GENERATOR = torch.Generator()
+
+
+def made(values: Tensor, rows: int, columns: int) -> Tensor:
+    """A matrix with these singular values."""
+    GENERATOR.manual_seed(rows * columns)
+    left, right = (
+        torch.linalg.qr(torch.randn(size, len(values), generator=GENERATOR).double())[0]
+        for size in (rows, columns)
+    )
+    return (left * values) @ right.mT
+
+
+def falling(count: int) -> Tensor:
+    return torch.arange(1, count + 1, dtype=torch.float64) ** -0.7
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (400, 300), (300, 300)])
+@pytest.mark.parametrize("count", [1, 20, 90])
+def test_the_strongest_are_those_of_an_svd(shape, count):
+    matrix = made(falling(300), *shape).float()
+    assert module._corrected(matrix if shape[0] <= shape[1] else matrix.mT, count) is not None
+    u, s, v = torch.linalg.svd(matrix.double(), full_matrices=False)
+    left, values, right = strongest(matrix, count)
+    torch.testing.assert_close(values, s[:count], rtol=1e-8, atol=0)
+    expected = (u[:, :count] * s[:count]) @ v[:count]
+    torch.testing.assert_close((left * values) @ right, expected, rtol=0, atol=1e-9)
+    identity = torch.eye(count, dtype=torch.float64)
+    torch.testing.assert_close(left.mT @ left, identity, rtol=0, atol=1e-9)
+    torch.testing.assert_close(right @ right.mT, identity, rtol=0, atol=1e-7)
+
+
+def test_where_fp32_cannot_tell_directions_apart_they_come_from_float64():
+    """The squares of a floor, 1e-4 to 3e-4 of the strongest, are less than fp32's rounding."""
+    floor = torch.linspace(3e-4, 1e-4, 280, dtype=torch.float64)
+    matrix = made(torch.cat([falling(20), floor]), 300, 400).float()
+    count = 60
+    assert module._corrected(matrix, count) is None
+    _, s, _ = torch.linalg.svd(matrix.double(), full_matrices=False)
+    torch.testing.assert_close(strongest(matrix, count).values, s[:count], rtol=1e-6, atol=0)
+
+
+def test_of_a_flat_floor_any_directions_will_do():
+    floor = 0.05 + torch.linspace(1e-8, 0, 280, dtype=torch.float64)
+    matrix = made(torch.cat([falling(20), floor]), 300, 400).float()
+    left, values, right = strongest(matrix, 60)
+    _, s, _ = torch.linalg.svd(matrix.double(), full_matrices=False)
+    torch.testing.assert_close(values, s[:60], rtol=1e-6, atol=0)
+    rest = (matrix.double() - (left * values) @ right).norm()
+    assert float(rest) == pytest.approx(float(s[60:].norm()), rel=1e-7)
+
+
+def test_no_more_directions_than_there_are():
+    matrix = made(falling(5), 300, 320).float().double()
+    left, values, right = strongest(matrix, 40)
+    assert values[5:].max() < 1e-6 if len(values) > 5 else True
+    torch.testing.assert_close((left * values) @ right, matrix, rtol=0, atol=1e-6)
+    for empty in (torch.zeros(3, 4), torch.zeros(300, 400), torch.zeros(0, 4)):
+        assert len(strongest(empty, 2).values) == 0
+        assert torch.equal(orthogonal(empty), empty.double())
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (128, 40), (129, 300), (500, 31)])
+def test_gram_matrices_by_blocks(shape):
+    rows = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(gram(rows), rows @ rows.mT, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("condition", [1, 4, 5.9])
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (40, 40)])
+def test_the_polar_factor(shape, condition):
+    matrix = made(torch.logspace(0, -condition, 40, dtype=torch.float64), *shape)
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    found = orthogonal(matrix)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, u @ v, rtol=0, atol=1e-5)
+
+
+def test_directions_of_no_strength_have_no_polar_factor():
+    matrix = made(torch.cat([falling(10), torch.full((20,), 1e-9).double()]), 30, 50)
+    u, _, v = spectrum(matrix)
+    assert len(u.mT) == 10
+    torch.testing.assert_close(orthogonal(matrix), u @ v, rtol=0, atol=1e-9)
+    root, values = inverse_root(matrix)
+    assert torch.equal(values, values.sort().values)
+    assert torch.linalg.matrix_rank(root, rtol=1e-6) == 10
