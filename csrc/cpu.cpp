@@ -49,9 +49,8 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
               std::string sparsifier, std::string rescale, std::string rounding, bool normalize,
               bool keep_one, bool deltas, bool over_model, int64_t threads, double spread,
               std::vector<double> dials, std::string weighting, std::vector<int64_t> rows) {
-  Recipe recipe =
-      named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding, normalize, keep_one,
-                   deltas, over_model, spread, dials, weighting);
+  Recipe recipe = named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
+                               normalize, keep_one, deltas, over_model, spread, dials, weighting);
   const Batch batch = make_batch(recipe, sources, bases, results, coefs, groups, keys, rows);
   recipe.past_cache = bytes_of_results(recipe, batch.parameters) >= kLargeBytes;
   if (recipe.past_cache)

@@ -6,6 +6,7 @@
 #include "cuda/attention.h"
 #include "cuda/merge.h"
 #include "cuda/objective.h"
+#include "cuda/survey.h"
 #include "cuda/tangent.h"
 
 namespace taujp {
@@ -24,20 +25,36 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
                   std::vector<double> lambdas, std::vector<double> density,
                   std::vector<double> skip, std::string fold, std::string sparsifier,
                   std::string rescale, std::string rounding, bool normalize, bool keep_one,
-                  bool deltas, bool over_model, int64_t) {
-  const Recipe recipe = named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
-                                     normalize, keep_one, deltas, over_model);
-  const Batch host = make_batch(recipe, sources, bases, results, coefs, groups, keys);
+                  bool deltas, bool over_model, int64_t, double spread, std::vector<double> dials,
+                  std::string weighting, std::vector<int64_t> rows) {
+  const Recipe recipe =
+      named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding, normalize, keep_one,
+                   deltas, over_model, spread, dials, weighting);
+  Batch host = make_batch(recipe, sources, bases, results, coefs, groups, keys, rows);
   const Tensor& like = sources[0];
   const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
   cudaStream_t stream = current_stream(like);
+  const int64_t count = static_cast<int64_t>(host.parameters.size());
+  Tensor faults = torch::stable::new_zeros(like, {count}, ScalarType::Char);
+  auto* fault_data = static_cast<int8_t*>(faults.mutable_data_ptr());
+  if (recipe.sparsifier == Sparsifier::rank) {
+    merge_thinned_rows(recipe, host.parameters, like, stream, fault_data);
+    return faults;
+  }
+  const bool importance = recipe.sparsifier == Sparsifier::importance;
+  const Tensor factors =
+      importance ? room_for_factors(recipe, host.parameters, like) : zeros(like, 0);
   const DeviceBatch batch = send_batch(recipe, host.parameters, like, stream);
-  Tensor faults = torch::stable::new_zeros(like, {batch.parameters}, ScalarType::Char);
   if (batch.tiles.empty()) return faults;
-  if (recipe.sparsifier == Sparsifier::magnitude)
+  if (importance) find_divergences(recipe, host.parameters, batch, stream);
+  if (importance || recipe.sparsifier == Sparsifier::magnitude ||
+      recipe.sparsifier == Sparsifier::variance)
     find_windows(recipe, host.parameters, batch, like, stream);
   if (recipe.rescale == Rescale::l1) rescale_by_l1(host.parameters, batch, like, stream);
-  LaunchMerge launch{batch, static_cast<int8_t*>(faults.mutable_data_ptr()), stream};
+  if (recipe.weighting == Weighting::squares)
+    weigh_by_squares(recipe, host.parameters, batch, like, stream);
+  if (recipe.weighting == Weighting::changes) weigh_by_changes(recipe, batch, like, stream);
+  LaunchMerge launch{batch, fault_data, stream};
   with_formula(recipe.fold, recipe.rounding, launch);
   check_launch("merging");
   return faults;

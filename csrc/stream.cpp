@@ -75,8 +75,9 @@ static void bind_plan(py::module_& m) {
     return InputFile{std::move(path), size, t};
   }));
   py::class_<Item>(m, "Item").def(py::init(&make_item), py::kw_only(), py::arg("copy"),
-                                  py::arg("size"), py::arg("before") = 0, py::arg("row") = 0, py::arg("coefs"),
-                                  py::arg("sources"), py::arg("targets"), py::arg("keys"));
+                                  py::arg("size"), py::arg("before") = 0, py::arg("row") = 0,
+                                  py::arg("coefs"), py::arg("sources"), py::arg("targets"),
+                                  py::arg("keys"));
   py::class_<Plan>(m, "Plan")
       .def(py::init<>())
       .def_readwrite("recipe", &Plan::recipe)

@@ -21,7 +21,13 @@ from method_tables.choosing import left_out, of_adapters, of_pairs, of_sums, of_
 from method_tables.drawing import draw
 from method_tables.finetunes import demo_world, finetuned
 from method_tables.measuring import cost_of, on_four, on_pairs, on_tasks, pairs_of
-from method_tables.tables import pairs_table, references_table, sums_table, tasks_table
+from method_tables.tables import (
+    pairs_table,
+    references_table,
+    seeds_line,
+    sums_table,
+    tasks_table,
+)
 
 import taujp
 from taujp.evaluate import MergedWeights, single_task
@@ -40,6 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0,1,2", help="default 0,1,2")
     parser.add_argument("--work", type=Path, default=WORK, help=f"of checkpoints (default {WORK})")
+    costs = "measure time and memory of every merge once more, on a machine that is idle"
+    parser.add_argument("--costs", action="store_true", help=costs)
     parser.add_argument("--only-tables", action="store_true", help="run nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -48,6 +56,9 @@ def main() -> None:
         world = demo_world(arguments.work)
         for seed in arguments.seeds.split(","):
             run_seed(figures, world, seed)
+            if arguments.costs:
+                measure_costs(figures[seed], world, seed)
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     page = PAGE.read_text()
     for name, text in tables(figures).items():
         page = with_table(page, name, text)
@@ -76,9 +87,18 @@ def run_seed(figures: Figures, world: World, seed: str) -> None:
     fill("pairs", of_pairs(), lambda name: on_pairs(pairs, name))
 
 
+def measure_costs(run: Figures, world: World, seed: str) -> None:
+    """Time and memory of what is there."""
+    states = _states(world, finetuned(world, int(seed)))
+    for kind in ("sums", "adapters", "tasks", "pairs"):
+        for name, found in run[kind].items():
+            found["cost"] = cost_of(states, name)
+
+
 def tables(figures: Figures) -> dict[str, str]:
     """Every table of the page by its name."""
     return {
+        "seeds": seeds_line(figures),
         "references": references_table(figures),
         "sums": sums_table(figures, "sums"),
         "adapters": sums_table(figures, "adapters"),

@@ -67,7 +67,8 @@ def grid() -> Iterator[Case]:
     roundings = ["exact", "F32", "F16", "BF16"]
     for fold, (sieve, rescale), rounding, way in itertools.product(FOLDS, SIEVES, roundings, WAYS):
         yield Case(fold, sieve, rescale, "given", rounding, *way)
-    for parts, rounding, way in itertools.product(OWN_FOLDS + OWN_SIEVES, roundings, WAYS):
+    own = itertools.product(OWN_FOLDS + OWN_SIEVES, ["exact", "BF16"], WAYS)
+    for parts, rounding, way in own:
         if parts[1] != "importance" or way[2]:
             yield Case(*parts, rounding, *way)
 

@@ -10,6 +10,8 @@ import atexit
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -52,6 +54,19 @@ def by_taujp(config: str, folders: Folders, folder: Path, **options: Any) -> Pat
     out = folder / "ours"
     mergekit(config_file(config, folders, folder / "ours.yml"), out, **options)
     return out
+
+
+def command(
+    config: Path, out: Path, *flags: str, **environment: str
+) -> subprocess.CompletedProcess:
+    """`taujp mergekit config out` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "taujp", "mergekit", str(config), str(out), *flags],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 class Both:

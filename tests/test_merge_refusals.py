@@ -16,8 +16,9 @@ def test_what_means_nothing_is_refused(name):
     theta0 = None if method.base == "none" else base
     with pytest.raises(MergeError, match="unknown option 'nonsense'"):
         taujp.merge_many(ckpts, row, theta0, method=name, nonsense=1)
-    with pytest.raises(MergeError, match="no rounding='stepwise'"):
-        taujp.merge_many(ckpts, row, theta0, method=name, rounding="stepwise")
+    if name not in ("della", "della_linear"):  # chains of tensor operations
+        with pytest.raises(MergeError, match="no rounding='stepwise'"):
+            taujp.merge_many(ckpts, row, theta0, method=name, rounding="stepwise")
     if not method.weighted:
         with pytest.raises(MergeError, match="finds its own weights"):
             taujp.merge_many(ckpts, [0.5] * len(ckpts), theta0, method=name)

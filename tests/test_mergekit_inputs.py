@@ -162,6 +162,17 @@ def test_old_names_of_layer_norms(tmp_path):
     )
 
 
+def test_files_have_no_tokenizer(tmp_path):
+    paths = [
+        f"{save(tmp_path / name, llama(seed=i))}/model.safetensors" for i, name in enumerate("ab")
+    ]
+    config = {"merge_method": "linear", "models": models(paths, weight=[1, 1])}
+    merged, _ = run(config, tmp_path / "out")
+    assert set(merged) == set(llama())
+    with pytest.raises(MergeError, match="are files; expected folders"):
+        run({**config, "tokenizer_source": "union"}, tmp_path / "other")
+
+
 def test_yaml_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(ImportError, match=r"taujp\[mergekit\]"):

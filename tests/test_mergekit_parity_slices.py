@@ -11,10 +11,10 @@ from mergekit_configs import (  # noqa: F401
     assert_near,
     both,
     by_taujp,
+    command,
     config_file,
 )
 from test_mergekit_parity_models import unlisted
-from test_mergekit_traps import command
 from tiny_transformers import config_of, tiny, weights  # noqa: F401
 
 STACK = """

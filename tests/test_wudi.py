@@ -73,6 +73,9 @@ def test_a_task_alone_and_a_task_of_nothing():
     torch.testing.assert_close(found["w"], theta["w"], rtol=0, atol=1e-6)
     none = taujp.merge_many([theta, other], [0.0, 0.0], base, method="wudi")
     assert torch.equal(none["w"], base["w"])
+    base, ckpts = states((2, 40), 2)
+    none = taujp.merge_many(ckpts, [0.0, 0.0], base, method="wudi")
+    assert torch.equal(none["w"], base["w"])
 
 
 def test_options_that_mean_nothing():

@@ -28,33 +28,33 @@ TAUJP_INLINE float largest_lane(Floats x) {
 static RowLargest largest_of_row(const Run& run, int i, int64_t begin) {
   const Floats least(-INFINITY);
   Floats old = least, now = least, change = Floats(0.0f);
-  each_chunk(run, i, begin, [&](const float* base, const float* tau, int64_t count)
-                                TAUJP_INLINE_LAMBDA {
-    for (int64_t j = 0; j < count; j += kLanes) {
-      const Mask inside =
-          (lane_numbers() + Words(static_cast<uint32_t>(j))) < Words(static_cast<uint32_t>(count));
-      const Floats theta0 = at(base, j), moved = at(tau, j);
-      old = larger(select(inside, theta0, least), old);
-      now = larger(select(inside, theta0 + moved, least), now);
-      change = larger(select(inside, absolute(moved), Floats(0.0f)), change);
-    }
-  });
+  each_chunk(run, i, begin,
+             [&](const float* base, const float* tau, int64_t count) TAUJP_INLINE_LAMBDA {
+               for (int64_t j = 0; j < count; j += kLanes) {
+                 const Mask inside = (lane_numbers() + Words(static_cast<uint32_t>(j))) <
+                                     Words(static_cast<uint32_t>(count));
+                 const Floats theta0 = at(base, j), moved = at(tau, j);
+                 old = larger(select(inside, theta0, least), old);
+                 now = larger(select(inside, theta0 + moved, least), now);
+                 change = larger(select(inside, absolute(moved), Floats(0.0f)), change);
+               }
+             });
   return {largest_lane(old), largest_lane(now), largest_lane(change)};
 }
 
 static RowSums sums_of_row(const Run& run, int i, int64_t begin, const RowLargest& largest) {
   Sum16 old, second;
   float *olds = row_of(run, run.checkpoints + 1), *seconds = row_of(run, run.checkpoints + 2);
-  each_chunk(run, i, begin, [&](const float* base, const float* tau, int64_t count)
-                                TAUJP_INLINE_LAMBDA {
-    for (int64_t j = 0; j < count; j += kLanes) {
-      const Weights<Floats> weights = weights_of(at(base, j), at(tau, j), largest);
-      put(olds, j, weights.old);
-      put(seconds, j, weights.second);
-    }
-    old.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return olds[j]; });
-    second.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return seconds[j]; });
-  });
+  each_chunk(run, i, begin,
+             [&](const float* base, const float* tau, int64_t count) TAUJP_INLINE_LAMBDA {
+               for (int64_t j = 0; j < count; j += kLanes) {
+                 const Weights<Floats> weights = weights_of(at(base, j), at(tau, j), largest);
+                 put(olds, j, weights.old);
+                 put(seconds, j, weights.second);
+               }
+               old.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return olds[j]; });
+               second.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return seconds[j]; });
+             });
   return row_sums(old.total(), second.total(), largest);
 }
 
@@ -63,12 +63,12 @@ static float divergence_of_row(const Run& run, int i, int64_t begin) {
   const RowSums sums = sums_of_row(run, i, begin, largest);
   float* terms = row_of(run, run.checkpoints + 1);
   Sum16 sum;
-  each_chunk(run, i, begin, [&](const float* base, const float* tau, int64_t count)
-                                TAUJP_INLINE_LAMBDA {
-    for (int64_t j = 0; j < count; j += kLanes)
-      put(terms, j, divergence_term(at(base, j), at(tau, j), largest, sums));
-    sum.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return terms[j]; });
-  });
+  each_chunk(run, i, begin,
+             [&](const float* base, const float* tau, int64_t count) TAUJP_INLINE_LAMBDA {
+               for (int64_t j = 0; j < count; j += kLanes)
+                 put(terms, j, divergence_term(at(base, j), at(tau, j), largest, sums));
+               sum.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return terms[j]; });
+             });
   return static_cast<float>(sum.total());
 }
 

@@ -58,8 +58,8 @@ TAUJP_INLINE float variance_if_asked(const Run& run, int64_t j) {
 }
 
 TAUJP_INLINE bool is_head(int64_t index, uint64_t key, uint32_t limit) {
-  return coin(static_cast<uint32_t>(index),
-              key_of_block(key, static_cast<uint64_t>(index) >> 32)) < limit;
+  return coin(static_cast<uint32_t>(index), key_of_block(key, static_cast<uint64_t>(index) >> 32)) <
+         limit;
 }
 
 template <class Steps>
@@ -167,10 +167,11 @@ TAUJP_INLINE double lane_sum(int64_t begin, int64_t end, int lane, Term term) {
   return sum;
 }
 
-// The parts of merge/divergence.h for the row [begin, end) of tau_i.
-TAUJP_INLINE RowLargest largest_of_row(const Run& run, int i, int64_t begin, int64_t end) {
+// The parts of merge/divergence.h for a row of tau_i: of elements begin, begin + step, ...
+TAUJP_INLINE RowLargest largest_of_row(const Run& run, int i, int64_t begin, int64_t end,
+                                       int64_t step) {
   RowLargest largest{-INFINITY, -INFINITY, 0.0f};
-  for (int64_t j = begin; j < end; ++j) {
+  for (int64_t j = begin; j < end; j += step) {
     const float old = load(run.base, j), tau = tau_as_asked(run, i, j);
     largest.old = larger(old, largest.old);
     largest.now = larger(old + tau, largest.now);

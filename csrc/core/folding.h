@@ -73,7 +73,8 @@ TAUJP_INLINE void fold_block(const Run& run, Taus& taus, int k, int64_t j, float
   };
   each([](auto& fold, Floats tau, Floats coef) TAUJP_INLINE_LAMBDA { fold.take(tau, coef); });
   if constexpr (Formula<Floats, Steps>::looks == 2)
-    each([](auto& fold, Floats tau, Floats coef) TAUJP_INLINE_LAMBDA { fold.take_again(tau, coef); });
+    each([](auto& fold, Floats tau, Floats coef)
+             TAUJP_INLINE_LAMBDA { fold.take_again(tau, coef); });
   for (int b = 0; b < results; ++b)
     for (int r = 0; r < registers; ++r)
       put(out + b * kRow, j + r * kLanes,

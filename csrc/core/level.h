@@ -83,9 +83,9 @@ static bool merge(const Run& run) {
   return false;
 }
 
-static const Level this_level = {
-    TAUJP_LEVEL_NAME, merge,       count_digits,  gather,      count_equal, sum_magnitudes,
-    sum_products,     sum_squares, count_changes, divergences, thin};
+static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits, gather,
+                                 count_equal,      sum_magnitudes, sum_products, sum_squares,
+                                 count_changes,    divergences,    thin};
 
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

@@ -50,8 +50,7 @@ void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* count
   for (int i = 0; i < measures_of(run); ++i)
     for (int rank = 0; rank < ranks; ++rank)
       for (int64_t j = run.begin; j < run.end; ++j)
-        counts[i * ranks + rank] +=
-            magnitude_bits(measure_at(run, i, j)) == bits[i * ranks + rank];
+        counts[i * ranks + rank] += magnitude_bits(measure_at(run, i, j)) == bits[i * ranks + rank];
 }
 
 template <class Term>
@@ -68,8 +67,8 @@ void sum_magnitudes(const Run& run, double* sums) {
     sums[i] +=
         tree_sum(run.begin, run.end, [&](int64_t j) { return absolute(tau_as_asked(run, i, j)); });
     if (run.sieves == nullptr) continue;
-    sums[run.checkpoints + i] += tree_sum(
-        run.begin, run.end, [&](int64_t j) { return absolute(survivor_at(run, i, j)); });
+    sums[run.checkpoints + i] +=
+        tree_sum(run.begin, run.end, [&](int64_t j) { return absolute(survivor_at(run, i, j)); });
   }
 }
 
@@ -105,11 +104,11 @@ void count_changes(const Run& run, float least, int64_t* counts) {
 }
 
 float divergence_of_row(const Run& run, int i, int64_t begin, int64_t end) {
-  const RowLargest largest = largest_of_row(run, i, begin, end);
-  const double old = tree_sum(
-      begin, end, [&](int64_t j) { return weights_at(run, i, j, largest).old; });
-  const double second = tree_sum(
-      begin, end, [&](int64_t j) { return weights_at(run, i, j, largest).second; });
+  const RowLargest largest = largest_of_row(run, i, begin, end, 1);
+  const double old =
+      tree_sum(begin, end, [&](int64_t j) { return weights_at(run, i, j, largest).old; });
+  const double second =
+      tree_sum(begin, end, [&](int64_t j) { return weights_at(run, i, j, largest).second; });
   const RowSums sums = row_sums(old, second, largest);
   return static_cast<float>(
       tree_sum(begin, end, [&](int64_t j) { return divergence_at(run, i, j, largest, sums); }));
@@ -120,19 +119,29 @@ void divergences(const Run& run, int i, float* factors) {
     *factors++ = divergence_of_row(run, i, begin, begin + run.row);
 }
 
+// A whole row of tau_i, as it is; returns 0, or NaN where it was not finite.
+template <class Steps>
+float read_row(const Run& run, int i, int64_t begin, float* row) {
+  float poison = 0.0f;
+  for (int64_t j = 0; j < run.row; ++j) {
+    poison += run.subtract_base ? load(run.base, begin + j) * 0.0f : 0.0f;
+    row[j] = tau_at<Steps>(run, i, begin + j, poison);
+  }
+  return poison;
+}
+
 template <class Steps>
 bool thin_rows(const Run& run, int i, const Thinning& thinning) {
   float poison = 0.0f;
   float* row = reinterpret_cast<float*>(thinning.room);
   for (int64_t begin = run.begin; begin < run.end; begin += run.row) {
     float* out = thinning.out + (begin - run.begin);
-    for (int64_t j = 0; j < run.row; ++j) {
-      poison += run.subtract_base ? load(run.base, begin + j) * 0.0f : 0.0f;
-      out[j] = row[j] = tau_at<Steps>(run, i, begin + j, poison);
-    }
-    for (int64_t j = 0; j < run.row && thinning.limits != nullptr; ++j)
-      out[j] = thinned_at<Steps>(row, run.row, j, run.first + begin + j, thinning.limits,
-                                 thinning.scales, thinning.key);
+    poison += read_row<Steps>(run, i, begin, row);
+    for (int64_t j = 0; j < run.row; ++j)
+      out[j] = thinning.limits == nullptr
+                   ? row[j]
+                   : thinned_at<Steps>(row, run.row, j, run.first + begin + j, thinning.limits,
+                                       thinning.scales, thinning.key);
   }
   return poison != 0.0f;
 }
@@ -145,9 +154,9 @@ bool thin(const Run& run, int i, const Thinning& thinning) {
   }
 }
 
-const Level this_level = {"scalar",    merge,          count_digits, gather,
-                          count_equal, sum_magnitudes, sum_products, sum_squares,
-                          count_changes, divergences,  thin};
+const Level this_level = {"scalar",      merge,          count_digits, gather,
+                          count_equal,   sum_magnitudes, sum_products, sum_squares,
+                          count_changes, divergences,    thin};
 
 }  // namespace
 

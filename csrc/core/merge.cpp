@@ -28,7 +28,7 @@ static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t
                        const Statistics& found) {
   const Parameter merged = found.applied(parameter);
   if (recipe.sparsifier == Sparsifier::rank)
-    return merge_thinned(recipe, merged, begin, end, found.odds, found.sieves);
+    return merge_thinned(recipe, merged, begin, end, found.odds, found.thinned);
   const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
   return level().merge(make_run(recipe, merged, begin, end,
                                 found.sieves.empty() ? nullptr : found.sieves.data(),
@@ -49,8 +49,8 @@ static void merge_tiles(const Recipe& recipe, const std::vector<Parameter>& para
   std::vector<char> faulty(tiles.size(), 0);
   parallel(tiles.size(), threads, [&](int64_t item, int) {
     const Tile& tile = tiles[item];
-    faulty[item] = merge_part(recipe, parameters[tile.parameter], tile.begin, tile.end,
-                              found[tile.parameter]);
+    faulty[item] =
+        merge_part(recipe, parameters[tile.parameter], tile.begin, tile.end, found[tile.parameter]);
   });
   for (size_t item = 0; item < tiles.size(); ++item) faults[tiles[item].parameter] |= faulty[item];
 }

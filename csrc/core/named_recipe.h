@@ -11,9 +11,7 @@ namespace taujp {
 
 // Numbers that the fold and the weighting read: too few would be read as 0.
 inline void check_dials(const Recipe& recipe) {
-  const size_t fold = recipe.fold == Fold::consensus     ? 2
-                      : recipe.fold == Fold::own_or_mean ? 1
-                                                         : 0;
+  const size_t fold = recipe.fold == Fold::consensus ? 2 : recipe.fold == Fold::own_or_mean ? 1 : 0;
   const size_t wanted = recipe.weighting == Weighting::changes ? 3 : fold;
   if (recipe.dials.size() < wanted || recipe.dials.size() > kDials)
     throw std::invalid_argument("dials has " + std::to_string(recipe.dials.size()) +

@@ -68,8 +68,8 @@ static void gather(const Run& run, const Bracket* brackets, int ranks, int64_t r
   each_measure(run, [&](int i, const float* row, int64_t count) TAUJP_INLINE_LAMBDA {
     for (int rank = 0; rank < ranks; ++rank) {
       const int cell = i * ranks + rank;
-      counts[cell] += gather_row(row, count, brackets[cell], above[cell],
-                                 between + cell * room + counts[cell]);
+      counts[cell] +=
+          gather_row(row, count, brackets[cell], above[cell], between + cell * room + counts[cell]);
     }
   });
 }

@@ -33,8 +33,8 @@ struct Run {
   const Sieve* sieves;    // [N], or null where nothing is sparsified
   const float* factors;   // [N, rows]: importance
   int64_t rows;
-  float dials[kDials];    // the fold's numbers
-  float* scratch;         // scratch_floats(N), aligned to 64 bytes
+  float dials[kDials];  // the fold's numbers
+  float* scratch;       // scratch_floats(N), aligned to 64 bytes
 };
 
 // Elements folded at a time: N rows of this many floats stay in the first-level cache.
@@ -54,7 +54,7 @@ constexpr int kRanks = 3;
 // Where the counting of ranks stands for one measure: see core/rank.h.
 struct RankQuery {
   uint32_t prefix[kRanks];  // the digits found so far, of the ranks looked for
-  int round;           // 0, 1, 2
+  int round;                // 0, 1, 2
 };
 // The bits, both included, between which a threshold is looked for: see core/bracket.h.
 struct Bracket {
@@ -69,8 +69,11 @@ struct Thinning {
   uint64_t key;            // of the coins
   uint64_t* room;          // 3 * row words
   float* out;              // the run's elements, and kThinRest more
+  const uint64_t* known;   // [rows, kept_words(row)] bits of what stays: then nothing is ranked
+  uint64_t* noted;         // the same to be written over zeros, or null
 };
 constexpr int64_t kThinRest = 64;
+TAUJP_INLINE int64_t kept_words(int64_t row) { return (row + 63) / 64; }
 
 struct Level {
   const char* name;

@@ -30,7 +30,8 @@ std::vector<Sieve> variance_sieves(const Recipe& recipe, const Parameter& parame
 
 std::vector<float> row_divergences(const Recipe& recipe, const Parameter& parameter, int threads) {
   const int64_t rows = parameter.size / std::max<int64_t>(parameter.row, 1);
-  const int64_t together = std::max<int64_t>(1, kRowsTogether / std::max<int64_t>(parameter.row, 1));
+  const int64_t together =
+      std::max<int64_t>(1, kRowsTogether / std::max<int64_t>(parameter.row, 1));
   const int64_t parts = (rows + together - 1) / together;
   std::vector<float> factors(rows * recipe.checkpoints);
   std::vector<Scratch> scratch(std::max(1, threads));

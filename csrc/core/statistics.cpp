@@ -28,7 +28,7 @@ void sparsify(const Recipe& recipe, const Parameter& parameter, int threads, Sta
 void rescale(const Recipe& recipe, const Parameter& parameter, int threads, Statistics& found) {
   if (recipe.rescale != Rescale::l1) return;
   if (recipe.sparsifier == Sparsifier::rank)
-    found.sieves = thinned_scales(recipe, parameter, found.odds, threads);
+    found.thinned = thinned_by_norms(recipe, parameter, found.odds, threads);
   else
     rescale_l1(recipe, parameter, found.sieves, threads);
 }

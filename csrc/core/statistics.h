@@ -8,10 +8,11 @@
 namespace taujp {
 
 struct Statistics {
-  std::vector<Sieve> sieves;      // [N], or none where nothing is sparsified
-  std::vector<float> factors;     // [N, rows]: importance
-  std::vector<OddsByRank> odds;   // [N]: rank
-  std::vector<float> coefs;       // [K, N] where they are weighed, else none
+  std::vector<Sieve> sieves;     // [N], or none where nothing is sparsified
+  std::vector<float> factors;    // [N, rows]: importance
+  std::vector<OddsByRank> odds;  // [N]: rank
+  Thinned thinned;               // rank, where L1 norms are kept
+  std::vector<float> coefs;      // [K, N] where they are weighed, else none
 
   // The parameter as it is merged.
   Parameter applied(Parameter parameter) const {

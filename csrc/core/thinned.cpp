@@ -21,19 +21,24 @@ constexpr int64_t kTogether = 1 << 13;  // elements of the rows that are taken a
 class ThinnedRows {
  public:
   ThinnedRows(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-              const std::vector<OddsByRank>& odds)
+              const std::vector<OddsByRank>& odds, const Thinned* known, Thinned* noted)
       : part_(parameter),
         scratch_(make_scratch(scratch_floats(recipe.checkpoints))),
         rows_(make_scratch(recipe.checkpoints * (end - begin + kThinRest))),
         room_(make_scratch(2 * (3 * parameter.row + kThinRest))) {
     const int64_t count = end - begin;
+    const int64_t words_before = begin / parameter.row * kept_words(parameter.row);
     const Run run = make_run(recipe, parameter, begin, end, nullptr, scratch_.get());
     for (int i = 0; i < recipe.checkpoints; ++i) {
       float* out = rows_.get() + i * (count + kThinRest);
       const bool all = odds[i].limits.empty();
       const Thinning thinning{all ? nullptr : odds[i].limits.data(),
-                              all ? nullptr : odds[i].scales.data(), parameter.keys[i],
-                              reinterpret_cast<uint64_t*>(room_.get()), out};
+                              all ? nullptr : odds[i].scales.data(),
+                              parameter.keys[i],
+                              reinterpret_cast<uint64_t*>(room_.get()),
+                              out,
+                              known ? known->kept[i].data() + words_before : nullptr,
+                              noted ? noted->kept[i].data() + words_before : nullptr};
       nonfinite_ |= level().thin(run, i, thinning);
       sources_.push_back({out, Dtype::f32});
     }
@@ -52,9 +57,6 @@ class ThinnedRows {
     Run run = make_run(recipe, part_, begin, end, sieves, scratch_.get());
     run.subtract_base = false;
     return run;
-  }
-  Run run(const Recipe& recipe, const Sieve* sieves) const {
-    return run(recipe, 0, part_.size, sieves);
   }
   bool nonfinite() const { return nonfinite_; }
 
@@ -96,14 +98,16 @@ int64_t thinned_tile(const Parameter& parameter) {
   return std::max<int64_t>(kTogether / row, 1) * row;
 }
 
-std::vector<Sieve> thinned_scales(const Recipe& recipe, const Parameter& parameter,
-                                  const std::vector<OddsByRank>& odds, int threads) {
+Thinned thinned_by_norms(const Recipe& recipe, const Parameter& parameter,
+                         const std::vector<OddsByRank>& odds, int threads) {
   const int64_t n = recipe.checkpoints, row = std::max<int64_t>(parameter.row, 1);
+  const int64_t count = parameter.size / row;
   const std::vector<Tile> tiles = cut_tiles({parameter}, thinned_tile(parameter));
-  std::vector<double> sums(parameter.size / row * 2 * n, 0.0);  // [rows][before, after][N]
+  Thinned thinned{std::vector<Sieve>(n), std::vector<Kept>(n, Kept(count * kept_words(row), 0))};
+  std::vector<double> sums(count * 2 * n, 0.0);  // [rows][before, after][N]
   parallel(tiles.size(), threads, [&](int64_t number, int) {
     const Tile& tile = tiles[number];
-    const ThinnedRows rows(recipe, parameter, tile.begin, tile.end, odds);
+    const ThinnedRows rows(recipe, parameter, tile.begin, tile.end, odds, nullptr, &thinned);
     const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
     for (int64_t begin = tile.begin; begin < tile.end; begin += row) {
       double* here = sums.data() + begin / row * 2 * n;
@@ -113,19 +117,19 @@ std::vector<Sieve> thinned_scales(const Recipe& recipe, const Parameter& paramet
       level().sum_magnitudes(rows.run(recipe, first, first + row, nullptr), here + n);
     }
   });
-  std::vector<Sieve> sieves(n);
   for (int64_t i = 0; i < n; ++i) {
     double before = 0, after = 0;
     for (size_t at = i; at < sums.size(); at += 2 * n) before += sums[at], after += sums[at + n];
-    sieves[i].scale = scale_of_norms(before, after);
+    thinned.sieves[i].scale = scale_of_norms(before, after);
   }
-  return sieves;
+  return thinned;
 }
 
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                   const std::vector<OddsByRank>& odds, const std::vector<Sieve>& sieves) {
-  const ThinnedRows rows(recipe, parameter, begin, end, odds);
-  level().merge(rows.run(recipe, sieves.empty() ? nullptr : sieves.data()));
+                   const std::vector<OddsByRank>& odds, const Thinned& known) {
+  const bool scaled = !known.sieves.empty();
+  const ThinnedRows rows(recipe, parameter, begin, end, odds, scaled ? &known : nullptr, nullptr);
+  level().merge(rows.run(recipe, 0, end - begin, scaled ? known.sieves.data() : nullptr));
   return rows.nonfinite();
 }
 

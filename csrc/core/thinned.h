@@ -21,13 +21,20 @@ std::vector<OddsByRank> odds_by_rank(const Recipe& recipe, int64_t row);
 // Elements to a tile: whole rows of the parameter.
 int64_t thinned_tile(const Parameter& parameter);
 
-// Scales that keep the L1 norm of every thinned checkpoint (mergekit), in sieves that keep all.
-std::vector<Sieve> thinned_scales(const Recipe& recipe, const Parameter& parameter,
-                                  const std::vector<OddsByRank>& odds, int threads);
+using Kept = std::vector<uint64_t>;  // [rows, kept_words(row)] bits
 
-// Merges elements [begin, end), whole rows; `sieves` as thinned_scales makes them, or none.
+// What one pass over a parameter finds: scales that keep the L1 norm of every thinned checkpoint
+// (mergekit), in sieves that keep all, and what stays, so that it is ranked once.
+struct Thinned {
+  std::vector<Sieve> sieves;  // [N]
+  std::vector<Kept> kept;     // [N]
+};
+Thinned thinned_by_norms(const Recipe& recipe, const Parameter& parameter,
+                         const std::vector<OddsByRank>& odds, int threads);
+
+// Merges elements [begin, end), whole rows; `known` as thinned_by_norms finds it, or empty.
 // Returns true when an input held a NaN or an infinity.
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                   const std::vector<OddsByRank>& odds, const std::vector<Sieve>& sieves);
+                   const std::vector<OddsByRank>& odds, const Thinned& known);
 
 }  // namespace taujp

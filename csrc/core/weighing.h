@@ -28,9 +28,8 @@ static void sum_squares(const Run& run, double* sums) {
 
 static void count_changes(const Run& run, float least, int64_t* counts) {
   const Floats limit(least);
-  const auto changed = [&](int i, int64_t j) TAUJP_INLINE_LAMBDA {
-    return absolute(at(row_of(run, i), j)) > limit;
-  };
+  const auto changed = [&](int i, int64_t j)
+                           TAUJP_INLINE_LAMBDA { return absolute(at(row_of(run, i), j)) > limit; };
   each_survivors(run, [&](int64_t count) TAUJP_INLINE_LAMBDA {
     for (int64_t j = 0; j < count; j += kLanes) {
       const Mask inside =

@@ -1,7 +1,6 @@
 #include "core/weights.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/make_run.h"
 #include "core/parallel.h"
@@ -28,41 +27,37 @@ std::vector<Number> summed(const Recipe& recipe, const Parameter& parameter,
   return sums;
 }
 
-}  // namespace
-
-std::vector<double> shares_of_squares(const std::vector<double>& squares) {
-  const double total = std::accumulate(squares.begin(), squares.end(), 0.0);
-  std::vector<double> shares(squares.size(), 1.0 / static_cast<double>(squares.size()));
-  for (size_t i = 0; i < squares.size() && total > 0; ++i) shares[i] = squares[i] / total;
-  return shares;
-}
-
-std::vector<double> factors_of_changes(const Recipe& recipe, const std::vector<int64_t>& counts) {
-  const size_t n = counts.size() / 2;
-  std::vector<double> factors(n, 1.0);
-  for (size_t i = 0; i < n; ++i) {
-    const double unique = static_cast<double>(counts[n + i]);
-    const double shared = static_cast<double>(counts[i]) - unique;
-    if (unique > 0) factors[i] += recipe.dials[1] * std::min(shared / unique, recipe.dials[2]);
-  }
+std::vector<double> by_squares(const Recipe& recipe, const Parameter& parameter,
+                               const std::vector<Sieve>& sieves, int threads) {
+  const int n = recipe.checkpoints;
+  const auto squares = summed<double>(recipe, parameter, sieves, threads, n, level().sum_squares);
+  std::vector<double> factors;
+  for (int i = 0; i < n; ++i) factors.push_back(share_of_squares(squares.data(), n, i));
   return factors;
 }
+
+std::vector<double> by_changes(const Recipe& recipe, const Parameter& parameter,
+                               const std::vector<Sieve>& sieves, int threads) {
+  const int n = recipe.checkpoints;
+  const auto count = [&](const Run& run, int64_t* counts) {
+    level().count_changes(run, static_cast<float>(recipe.dials[0]), counts);
+  };
+  const auto counts = summed<int64_t>(recipe, parameter, sieves, threads, 2 * n, count);
+  std::vector<double> factors;
+  for (int i = 0; i < n; ++i)
+    factors.push_back(
+        factor_of_changes(counts[i], counts[n + i], recipe.dials[1], recipe.dials[2]));
+  return factors;
+}
+
+}  // namespace
 
 std::vector<float> weighed(const Recipe& recipe, const Parameter& parameter,
                            const std::vector<Sieve>& sieves, int threads) {
   const size_t n = recipe.checkpoints;
-  std::vector<double> factors;
-  if (recipe.weighting == Weighting::squares)
-    factors = shares_of_squares(summed<double>(
-        recipe, parameter, sieves, threads, n,
-        [](const Run& run, double* sums) { level().sum_squares(run, sums); }));
-  else
-    factors = factors_of_changes(
-        recipe, summed<int64_t>(recipe, parameter, sieves, threads, 2 * n,
-                                [&](const Run& run, int64_t* counts) {
-                                  const float least = static_cast<float>(recipe.dials[0]);
-                                  level().count_changes(run, least, counts);
-                                }));
+  const std::vector<double> factors = recipe.weighting == Weighting::squares
+                                          ? by_squares(recipe, parameter, sieves, threads)
+                                          : by_changes(recipe, parameter, sieves, threads);
   std::vector<float> coefs(recipe.results * n);
   for (size_t cell = 0; cell < coefs.size(); ++cell)
     coefs[cell] = static_cast<float>(parameter.coefs[cell] * factors[cell % n]);

@@ -12,8 +12,18 @@ namespace taujp {
 std::vector<float> weighed(const Recipe& recipe, const Parameter& parameter,
                            const std::vector<Sieve>& sieves, int threads);
 
-// The same factors, from sums of squares [N] or counts of changed and of unique elements [2, N].
-std::vector<double> shares_of_squares(const std::vector<double>& squares);
-std::vector<double> factors_of_changes(const Recipe& recipe, const std::vector<int64_t>& counts);
+// The same factors, of checkpoint i: from the sums of squares [N] ...
+TAUJP_INLINE double share_of_squares(const double* squares, int n, int i) {
+  double total = 0.0;
+  for (int other = 0; other < n; ++other) total += squares[other];
+  return total > 0 ? squares[i] / total : 1.0 / n;
+}
+
+// ... or from how many elements it changed, and changed alone.
+TAUJP_INLINE double factor_of_changes(int64_t changed, int64_t unique, double ratio, double most) {
+  if (unique == 0) return 1.0;
+  const double share = static_cast<double>(changed - unique) / static_cast<double>(unique);
+  return 1.0 + ratio * (share < most ? share : most);
+}
 
 }  // namespace taujp

@@ -4,6 +4,8 @@
 #pragma once
 #include "core/element.h"
 #include "core/rank.h"
+#include "core/rescale.h"
+#include "core/sieves.h"
 #include "core/tiles.h"
 
 namespace taujp {
@@ -22,28 +24,28 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (poison != 0.0f) faults[tile.parameter] = 1;
 }
 
-// histograms [group][N][ranks][kDigits]; blockIdx.y is the checkpoint.
-__global__ void __launch_bounds__(kThreads)
+// histograms [group][measures][ranks][kDigits]; blockIdx.y is the measure.
+__global__ void __launch_bounds__(kThreads, 4)
     digits_kernel(const Run* runs, const Tile* tiles, const int64_t* groups,
                   const RankSearch* searches, unsigned long long* histograms) {
-  __shared__ unsigned counted[2 * kDigits];
+  __shared__ unsigned counted[kRanks * kDigits];
   const Tile tile = tiles[blockIdx.x];
   const Run& run = runs[tile.parameter];
   const int i = blockIdx.y;
-  const RankSearch& search = searches[groups[tile.parameter] * run.checkpoints + i];
+  const RankSearch& search = searches[groups[tile.parameter] * gridDim.y + i];
   const int counts = search.query.round == 0 ? 1 : search.ranks;
   for (int cell = threadIdx.x; cell < counts * kDigits; cell += kThreads) counted[cell] = 0;
   __syncthreads();
   for (int64_t j = tile.begin + threadIdx.x; j < tile.end; j += kThreads) {
-    const float tau = tau_as_asked(run, i, j);
+    const float measure = measure_at(run, i, j);
     for (int rank = 0; rank < counts; ++rank) {
-      const int digit = digit_of(tau, search.query, rank);
+      const int digit = digit_of(measure, search.query, rank);
       if (digit >= 0) atomicAdd(&counted[rank * kDigits + digit], 1u);
     }
   }
   __syncthreads();
   unsigned long long* histogram =
-      histograms + (groups[tile.parameter] * run.checkpoints + i) * search.ranks * kDigits;
+      histograms + (groups[tile.parameter] * gridDim.y + i) * search.ranks * kDigits;
   for (int cell = threadIdx.x; cell < counts * kDigits; cell += kThreads)
     if (counted[cell] > 0)
       atomicAdd(&histogram[cell], static_cast<unsigned long long>(counted[cell]));
@@ -59,59 +61,67 @@ __global__ void advance_kernel(RankSearch* searches, int count, unsigned long lo
   for (int cell = 0; cell < searches[s].ranks * kDigits; ++cell) histogram[cell] = 0;
 }
 
-// equal [tile][N][2]: how many elements of the tile are exactly at each threshold.
-__global__ void __launch_bounds__(kThreads)
+// equal [tile][measures][kRanks]: how many elements of the tile are exactly at each threshold.
+__global__ void __launch_bounds__(kThreads, 4)
     equal_kernel(const Run* runs, const Tile* tiles, const int64_t* groups,
                  const RankSearch* searches, int* equal) {
   const Tile tile = tiles[blockIdx.x];
   const Run& run = runs[tile.parameter];
   const int i = blockIdx.y;
-  const RankSearch& search = searches[groups[tile.parameter] * run.checkpoints + i];
-  int found[2] = {0, 0};
+  const RankSearch& search = searches[groups[tile.parameter] * gridDim.y + i];
+  int found[kRanks] = {};
   for (int64_t j = tile.begin + threadIdx.x; j < tile.end; j += kThreads) {
-    const uint32_t bits = magnitude_bits(tau_as_asked(run, i, j));
-    for (int rank = 0; rank < search.ranks; ++rank)
-      found[rank] += bits == search.query.prefix[rank];
+    const uint32_t bits = magnitude_bits(measure_at(run, i, j));
+    TAUJP_UNROLL
+    for (int rank = 0; rank < kRanks; ++rank) found[rank] += bits == search.query.prefix[rank];
   }
-  int* cell = equal + (static_cast<int64_t>(blockIdx.x) * run.checkpoints + i) * 2;
-  for (int rank = 0; rank < search.ranks; ++rank)
-    if (found[rank] > 0) atomicAdd(&cell[rank], found[rank]);
+  int* cell = equal + (static_cast<int64_t>(blockIdx.x) * gridDim.y + i) * kRanks;
+  TAUJP_UNROLL
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (rank < search.ranks && found[rank] > 0) atomicAdd(&cell[rank], found[rank]);
 }
 
 struct GroupOfTiles {
   int64_t first_tile, end_tile;
 };
 
-// One thread a (group, checkpoint, rank): walks the tiles' counts to the tile that holds the last
+// One thread a (group, measure, rank): walks the tiles' counts to the tile that holds the last
 // of the equal elements that stay, then that tile's elements.
 __global__ void cut_kernel(const Run* runs, const Tile* tiles, const GroupOfTiles* groups,
-                           int group_count, int checkpoints, const RankSearch* searches,
+                           int group_count, int measures, const RankSearch* searches,
                            const int* equal, Above* above) {
   const int cell = blockIdx.x * blockDim.x + threadIdx.x;
-  if (cell >= group_count * checkpoints * 2) return;
-  const int rank = cell % 2, i = cell / 2 % checkpoints, group = cell / 2 / checkpoints;
-  const RankSearch& search = searches[group * checkpoints + i];
+  if (cell >= group_count * measures * kRanks) return;
+  const int rank = cell % kRanks, i = cell / kRanks % measures, group = cell / kRanks / measures;
+  const RankSearch& search = searches[group * measures + i];
   if (rank >= search.ranks) return;
   int64_t kept = search.equals_kept[rank];
   above[cell] = {search.query.prefix[rank], kept < 0 ? INT64_MAX : 0};
   if (kept <= 0) return;
   int64_t t = groups[group].first_tile;
-  for (; equal[(t * checkpoints + i) * 2 + rank] < kept; ++t)
-    kept -= equal[(t * checkpoints + i) * 2 + rank];
+  for (; equal[(t * measures + i) * kRanks + rank] < kept; ++t)
+    kept -= equal[(t * measures + i) * kRanks + rank];
   const Tile tile = tiles[t];
   int64_t j = tile.begin;
   for (; kept > 0; ++j)
-    kept -= magnitude_bits(tau_as_asked(runs[tile.parameter], i, j)) == search.query.prefix[rank];
+    kept -= magnitude_bits(measure_at(runs[tile.parameter], i, j)) == search.query.prefix[rank];
   above[cell].cut = tile.before - tiles[groups[group].first_tile].before + j - tile.begin;
 }
 
 // sieves [P][N] from the thresholds of each parameter's group; offsets: elements before it there.
+// Of variances there is one for all checkpoints; of importances three quartiles.
 __global__ void sieve_kernel(const int64_t* groups, const int64_t* offsets, int cells,
-                             int checkpoints, int ranks, const Above* above, Sieve* sieves) {
+                             int checkpoints, int measures, int ranks, const Above* above,
+                             Sieve* sieves) {
   const int cell = blockIdx.x * blockDim.x + threadIdx.x;
   if (cell >= cells) return;
   const int p = cell / checkpoints, i = cell % checkpoints;
-  const Above* found = above + (groups[p] * checkpoints + i) * 2;
+  const int64_t measure = groups[p] * measures + (i < measures ? i : 0);
+  const Above* found = above + measure * kRanks;
+  if (ranks == 3) {
+    sieves[cell].keep = above_fence(found[0].bits, found[1].bits, found[2].bits);
+    return;
+  }
   const auto shifted = [&](Above one) {
     if (one.cut != INT64_MAX) one.cut -= offsets[p];
     return one;
@@ -128,8 +138,7 @@ __global__ void magnitudes_kernel(const Run* runs, const Tile* tiles, double* su
   const int i = blockIdx.y, lane = threadIdx.x % 16;
   const bool after = threadIdx.x >= 16;
   double sum = lane_sum(tile.begin, tile.end, lane, [&](int64_t j) {
-    const float tau = tau_as_asked(run, i, j);
-    return static_cast<double>(absolute(after ? sparsified<Exact>(run, i, j, tau) : tau));
+    return static_cast<double>(absolute(after ? survivor_at(run, i, j) : tau_as_asked(run, i, j)));
   });
   for (int half = 8; half > 0; half /= 2) sum += __shfl_down_sync(0xffffffffu, sum, half, 16);
   if (lane == 0) sums[(static_cast<int64_t>(blockIdx.x) * run.checkpoints + i) * 2 + after] = sum;
@@ -145,7 +154,7 @@ __global__ void rescale_kernel(const GroupOfTiles* parameters, int cells, int ch
     before += sums[(t * checkpoints + i) * 2];
     after += sums[(t * checkpoints + i) * 2 + 1];
   }
-  sieves[cell].scale = before < 1e-7 || after < 1e-7 ? 1.0f : static_cast<float>(before / after);
+  sieves[cell].scale = scale_of_norms(before, after);
 }
 
 // parts [tile][left * K]: products of combined rows, one half-warp a pair, kRow elements at a time.

@@ -4,6 +4,7 @@
 #include "core/make_run.h"
 #include "core/sieves.h"
 #include "cuda/kernels.h"
+#include "cuda/survey_kernels.h"
 #include "cuda/table.h"
 
 namespace taujp {
@@ -21,6 +22,7 @@ struct DeviceBatch {
   Run* runs = nullptr;
   Tile* device_tiles = nullptr;
   Sieve* sieves = nullptr;
+  float* coefs = nullptr;  // [P, K, N]
 };
 
 inline DeviceBatch send_batch(const Recipe& recipe, const std::vector<Parameter>& parameters,
@@ -39,6 +41,7 @@ inline DeviceBatch send_batch(const Recipe& recipe, const std::vector<Parameter>
   batch.runs = table.on_device<Run>(runs);
   batch.device_tiles = table.fill(tiles, batch.tiles.data(), batch.tiles.size());
   batch.sieves = table.on_device<Sieve>(sieves);
+  batch.coefs = table.on_device<float>(coefs);
   const bool sparse = recipe.sparsifier != Sparsifier::none;
   for (size_t q = 0; q < p; ++q) {
     Parameter here = parameters[q];
@@ -60,6 +63,18 @@ inline DeviceBatch send_batch(const Recipe& recipe, const std::vector<Parameter>
   table.fill(lambdas, recipe.lambda.data(), k);
   table.send(stream);
   return batch;
+}
+
+// The wanted ranks of variances, once it is known how many elements have any.
+inline void count_varied(const Recipe& recipe, size_t parameters, const DeviceBatch& batch,
+                         RankSearch* searches, const Tensor& like, cudaStream_t stream) {
+  const Tensor varied = zeros(like, parameters * sizeof(unsigned long long));
+  auto* counts = static_cast<unsigned long long*>(varied.mutable_data_ptr());
+  varied_kernel<<<static_cast<unsigned>(batch.tiles.size()), kThreads, 0, stream>>>(
+      batch.runs, batch.device_tiles, counts);
+  wanted_kernel<<<blocks_for(parameters), kThreads, 0, stream>>>(
+      searches, static_cast<int>(parameters), recipe.density[0], counts);
+  check_launch("counting variances");
 }
 
 // Which parameters are ranked together: each by itself, or all of them.
@@ -87,50 +102,62 @@ inline Grouping group_parameters(const std::vector<Parameter>& parameters,
   return grouping;
 }
 
-// Fills the batch's sieves with the rank windows: core/windows.h's window_sieves.
+// The searches of every group's measures, in their order.
+inline std::vector<RankSearch> searches_of(const Recipe& recipe, const Grouping& grouping) {
+  std::vector<RankSearch> searches;
+  for (int64_t elements : grouping.elements) {
+    std::vector<RankSearch> own = rank_searches(recipe, elements);
+    if (recipe.sparsifier == Sparsifier::variance) own.resize(1);
+    if (recipe.sparsifier == Sparsifier::importance)
+      own.assign(recipe.checkpoints, quartile_search(elements));
+    searches.insert(searches.end(), own.begin(), own.end());
+  }
+  return searches;
+}
+
+// Fills the batch's sieves with the windows of ranks: core/windows.h, core/selections.h.
 inline void find_windows(const Recipe& recipe, const std::vector<Parameter>& parameters,
                          const DeviceBatch& batch, const Tensor& like, cudaStream_t stream) {
   const Grouping grouping = group_parameters(parameters, batch.tiles, recipe.over_model);
-  const int n = recipe.checkpoints, ranks = ranks_of(recipe);
+  const int n = recipe.checkpoints, measures = measures_of(recipe);
   const int groups = static_cast<int>(grouping.elements.size());
-  std::vector<RankSearch> searches;
-  for (int64_t elements : grouping.elements)
-    for (const RankSearch& search : rank_searches(recipe, elements)) searches.push_back(search);
+  const std::vector<RankSearch> searches = searches_of(recipe, grouping);
+  const int ranks = searches[0].ranks, count = static_cast<int>(searches.size());
   Table table;
-  const size_t search_at = table.reserve<RankSearch>(searches.size()),
+  const size_t search_at = table.reserve<RankSearch>(count),
                group_at = table.reserve<int64_t>(parameters.size());
   const size_t offset_at = table.reserve<int64_t>(parameters.size()),
                tile_at = table.reserve<GroupOfTiles>(groups);
   table.allocate(like);
-  RankSearch* device_searches = table.fill(search_at, searches.data(), searches.size());
+  RankSearch* device_searches = table.fill(search_at, searches.data(), count);
   const int64_t* group_of = table.fill(group_at, grouping.group_of.data(), parameters.size());
   const int64_t* offsets = table.fill(offset_at, grouping.offsets.data(), parameters.size());
   const GroupOfTiles* group_tiles = table.fill(tile_at, grouping.tiles.data(), groups);
   table.send(stream);
-  const Tensor histograms =
-      zeros(like, searches.size() * ranks * kDigits * sizeof(unsigned long long));
-  const Tensor equal = zeros(like, batch.tiles.size() * n * 2 * sizeof(int));
-  const Tensor above = zeros(like, searches.size() * 2 * sizeof(Above));
+  if (recipe.sparsifier == Sparsifier::variance)
+    count_varied(recipe, parameters.size(), batch, device_searches, like, stream);
+  const Tensor histograms = zeros(like, count * ranks * kDigits * sizeof(unsigned long long));
+  const Tensor equal = zeros(like, batch.tiles.size() * measures * kRanks * sizeof(int));
+  const Tensor above = zeros(like, count * kRanks * sizeof(Above));
   auto* counted = static_cast<unsigned long long*>(histograms.mutable_data_ptr());
-  const dim3 grid(static_cast<unsigned>(batch.tiles.size()), n);
+  const dim3 grid(static_cast<unsigned>(batch.tiles.size()), measures);
   for (int round = 0; round < 3; ++round) {
     digits_kernel<<<grid, kThreads, 0, stream>>>(batch.runs, batch.device_tiles, group_of,
                                                  device_searches, counted);
-    advance_kernel<<<blocks_for(searches.size()), kThreads, 0, stream>>>(
-        device_searches, static_cast<int>(searches.size()), counted);
+    advance_kernel<<<blocks_for(count), kThreads, 0, stream>>>(device_searches, count, counted);
   }
   equal_kernel<<<grid, kThreads, 0, stream>>>(batch.runs, batch.device_tiles, group_of,
                                               device_searches,
                                               static_cast<int*>(equal.mutable_data_ptr()));
-  cut_kernel<<<blocks_for(searches.size() * 2), kThreads, 0, stream>>>(
-      batch.runs, batch.device_tiles, group_tiles, groups, n, device_searches,
+  cut_kernel<<<blocks_for(count * kRanks), kThreads, 0, stream>>>(
+      batch.runs, batch.device_tiles, group_tiles, groups, measures, device_searches,
       static_cast<const int*>(equal.const_data_ptr()),
       static_cast<Above*>(above.mutable_data_ptr()));
   const int cells = static_cast<int>(batch.parameters) * n;
   sieve_kernel<<<blocks_for(cells), kThreads, 0, stream>>>(
-      group_of, offsets, cells, n, ranks, static_cast<const Above*>(above.const_data_ptr()),
-      batch.sieves);
-  check_launch("ranking magnitudes");
+      group_of, offsets, cells, n, measures, ranks,
+      static_cast<const Above*>(above.const_data_ptr()), batch.sieves);
+  check_launch("ranking");
 }
 
 // core/rescale.h's rescale_l1 for all parameters.

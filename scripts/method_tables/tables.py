@@ -26,7 +26,7 @@ def sums_table(figures: Figures, kind: str) -> str:
                 share(run["best"]["normalised"] for run in runs),
                 "–" if None in coefficients else _range(coefficients),
                 share(run["best"]["absolute"] for run in runs),
-                f"{_median(runs, 'milliseconds'):.3g}",
+                milliseconds(runs),
                 f"{_median(runs, 'megabytes'):.1f}",
             ]
         )
@@ -61,7 +61,7 @@ def tasks_table(figures: Figures) -> str:
                 share(run["best"]["normalised"] for run in runs),
                 f"`{option}` {_range([run['best'][option] for run in runs])}",
                 share(run["best"]["absolute"] for run in runs),
-                f"{_median(runs, 'milliseconds'):.3g}",
+                milliseconds(runs),
                 f"{_median(runs, 'megabytes'):.1f}",
             ]
         )
@@ -101,6 +101,22 @@ def share(values: Iterable[float]) -> str:
     given = [100 * value for value in values]
     spread = f" ± {statistics.stdev(given):.1f}" if len(given) > 1 else ""
     return f"{statistics.mean(given):.1f}{spread}"
+
+
+def seeds_line(figures: Figures) -> str:
+    """What the figures are of."""
+    if len(figures) == 1:
+        return "Figures are of one seed of the fine-tuning, in percent."
+    return (
+        f"Figures are of {len(figures)} seeds of the fine-tuning, mean ± standard deviation, in "
+        "percent."
+    )
+
+
+def milliseconds(runs: Sequence[Figures]) -> str:
+    """The median over the seeds, in as many digits as mean something."""
+    value = _median(runs, "milliseconds")
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def _mean(runs: Sequence[Figures], which: str, figure: str) -> float:

@@ -102,6 +102,12 @@ class Nothing:
         return empty.reshape(rows, 0), empty.reshape(0, columns)
 
 
+def is_nothing(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether it is the change of a parameter that an adapter leaves as it is."""
+    made = checkpoint.entries[name].tensor
+    return isinstance(made, Computed) and isinstance(made.make, Nothing)
+
+
 def low_rank_factors(checkpoint: Checkpoint, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The factors of a tensor that is the change of an adapter; None for any other tensor.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -35,17 +34,6 @@ def vectors_of(checkpoint: Checkpoint, theta0: Checkpoint) -> Checkpoint:
         for name, entry in checkpoint.entries.items()
     }
     return replace(checkpoint, entries=entries)
-
-
-def changed_names(
-    names: Iterable[str], checkpoints: Sequence[Checkpoint], theta0: Checkpoint
-) -> tuple[str, ...]:
-    """Those of the names that at least one of the checkpoints changes, as far as places tell."""
-    return tuple(
-        name
-        for name in names
-        if not all(_same_place(c, c.entries[name], theta0, name) for c in checkpoints)
-    )
 
 
 def _vector(checkpoint: Checkpoint, theta0: Checkpoint, name: str) -> Entry:

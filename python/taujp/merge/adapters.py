@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from taujp.checkpoint import Checkpoint, open_adapted, open_checkpoint
 from taujp.checkpoint.lora_folder import is_adapter
-from taujp.checkpoint.lora_vectors import changed_names, has_adapted, vectors_of
+from taujp.checkpoint.lora_change import is_nothing
+from taujp.checkpoint.lora_vectors import has_adapted, vectors_of
 
 from .errors import MergeError
-from .formula import Formula
-from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from .prepare import Merge
 
 
 def open_input(
@@ -40,21 +43,20 @@ def as_task_vectors(
     return tuple(c if deltas and not has_adapted(c) else vectors_of(c, theta0) for c in checkpoints)
 
 
-def names_to_merge(
-    names: tuple[str, ...],
-    theta0: Checkpoint,
-    checkpoints: tuple[Checkpoint, ...],
-    work: Recipe | Formula,
-    dtype: str | None,
-) -> tuple[str, ...]:
-    """Without those that nobody changes, which are the base's own and copied from it.
+def without_unchanged(merge: Merge) -> Merge:
+    """The merge of those parameters alone that some adapter changes: the rest is the base's own.
 
-    All of them where the method looks at all parameters together, and those that the copy would
+    All of them where the method looks at all parameters together; also those that a copy would
     leave in another dtype.
     """
-    if work.over_model if isinstance(work, Recipe) else work.survey is not None:
-        return names
-    changed = set(changed_names(names, checkpoints, theta0))
-    return tuple(
-        name for name in names if name in changed or dtype not in (None, theta0.entries[name].dtype)
+    together = merge.recipe.surveys or (merge.formula is not None and merge.formula.survey)
+    if merge.base is None or not merge.deltas or together:
+        return merge
+    theta0 = merge.base
+    names = tuple(
+        name
+        for name in merge.names
+        if merge.dtype_of(name) != theta0.entries[name].dtype
+        or not all(is_nothing(checkpoint, name) for checkpoint in merge.checkpoints)
     )
+    return replace(merge, names=names)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from taujp.checkpoint import Checkpoint
 
+from .adapters import without_unchanged
 from .errors import MergeError
 from .prepare import Merge
 
@@ -89,6 +90,7 @@ class Assembly:
 
 def alone(merge: Merge) -> Assembly:
     """The assembly of one merge."""
+    merge = without_unchanged(merge)
     return Assembly((merge,), merge.donor, metadata=merge.metadata)
 
 

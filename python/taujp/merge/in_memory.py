@@ -11,6 +11,7 @@ from taujp.checkpoint import Checkpoint, tensor_of
 from taujp.checkpoint.dtypes import torch_dtype
 from taujp.checkpoint.entries import COMPUTED
 
+from .adapters import without_unchanged
 from .assembly import inputs_of
 from .into import rooms
 from .launch import call_kernel
@@ -29,6 +30,7 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
 
     into: K state dicts whose tensors are overwritten and returned, instead of new memory.
     """
+    merge = without_unchanged(merge)
     device = device_of(inputs_of(merge))
     names = merge.names  # of tied ones the first
     if into is None:

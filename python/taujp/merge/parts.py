@@ -27,8 +27,10 @@ class Part:
 
 def parts_of(plan: FilePlan, numbers: Collection[int]) -> Iterator[Part]:
     """Of these works, in the order in which they are to be done; no part is empty."""
-    for merge in (COPY, *range(len(plan.assembly.merges))):
-        own = [n for n in numbers if plan.works[n].merge == merge]
+    by_merge: dict[int, list[int]] = {}
+    for n in sorted(numbers):
+        by_merge.setdefault(plan.works[n].merge, []).append(n)
+    for merge, own in sorted(by_merge.items()):
         here = [n for n in own if _in_torch(plan, n)]
         engine = sorted(set(own) - set(here))
         if engine:

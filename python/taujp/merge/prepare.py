@@ -9,7 +9,7 @@ from typing import Any
 from taujp.checkpoint import Checkpoint, check_agreement, check_integer_buffers, open_checkpoint
 from taujp.checkpoint.dtypes import FLOATING, from_torch_name
 
-from .adapters import as_task_vectors, names_to_merge, open_input
+from .adapters import as_task_vectors, open_input
 from .coefficients import Coefficients, Row, parse_coefficients, parse_lambda
 from .errors import MergeError
 from .formula import Formula
@@ -91,7 +91,6 @@ def prepare(
     exact = rounding == "exact"
     vectors = as_task_vectors(theta0, checkpoints, deltas=deltas) if theta0 and exact else None
     if theta0 and vectors:
-        names = names_to_merge(names, theta0, checkpoints, built, _dtype_name(dtype))
         checkpoints, deltas = vectors, True
     told = built.told if isinstance(built, Formula) else {}
     merge = Merge(
@@ -198,7 +197,7 @@ def _check_meaning(
 def _check_stepwise(merge: Merge) -> None:
     if merge.rounding == "exact":
         return
-    if merge.formula is not None:
+    if merge.formula is not None or not merge.recipe.steps:
         raise MergeError(
             f"{merge.method} has no rounding='stepwise'; its formula runs in fp32 or better and is "
             f"rounded once: rounding='exact'"

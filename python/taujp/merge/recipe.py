@@ -45,6 +45,13 @@ class Recipe:
         chosen = self.sparsifier not in ("none", "random")
         return chosen or self.rescale == "l1" or self.weighting != "given"
 
+    @property
+    def steps(self) -> bool:
+        """Whether it is a chain of tensor operations, which rounding="stepwise" rounds one by one."""
+        family = self.fold in ("linear", "elect_weighted", "elect_unweighted", "largest")
+        chosen = self.sparsifier in ("none", "random", "magnitude", "rank")
+        return family and chosen and self.weighting == "given"
+
     def row(self, shape: tuple[int, ...]) -> int:
         """Elements to a row of a parameter, or 0 where rows mean nothing to it."""
         if self.sparsifier == "rank":

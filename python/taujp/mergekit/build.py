@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from taujp.checkpoint import Checkpoint, composed
 from taujp.merge.assembly import Assembly
+from taujp.merge.errors import MergeError
 
 from .card import card_files
 from .chat_template import chat_template
@@ -130,7 +131,12 @@ def _tokenizer(
         return None
     from .tokenizer_plan import plan_tokenizer
 
-    folders = {model.name: model.folder or "" for model in models.values()}
+    folders = {model.name: model.folder for model in models.values() if model.folder is not None}
+    files = [model.name for model in models.values() if model.folder is None]
+    if files:
+        raise MergeError(
+            f"tokenizer: {', '.join(files)} are files; expected folders, with a tokenizer in each"
+        )
     return plan_tokenizer(config.tokenizer, folders, str(config.models[0]))
 
 

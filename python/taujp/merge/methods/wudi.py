@@ -65,10 +65,12 @@ def _by_products(parameter: Parameter, row: tuple[float, ...]) -> Slope:
 def _one_by_one(parameter: Parameter, row: tuple[float, ...]) -> Slope:
     """The same for matrices so wide that G would be the larger work."""
     terms = list(_weighted(parameter, row))
-    return lambda found: (
-        sum((((found - tau) @ tau.mT) @ tau).div_(size) for tau, size in terms)
-        + found.new_zeros(())
-    )
+
+    def slope(found: Tensor) -> Tensor:
+        own = ((((found - tau) @ tau.mT) @ tau).div_(size) for tau, size in terms)
+        return sum(own, found * 0.0)
+
+    return slope
 
 
 def _weighted(parameter: Parameter, row: tuple[float, ...]) -> Iterator[tuple[Tensor, float]]:
