@@ -17,6 +17,8 @@ from reference_merge_lora import change
 from taujp.checkpoint import CheckpointError, open_adapted, open_checkpoint, tensor_of
 from taujp.checkpoint import to_state_dict as state_of
 from taujp.cli import main
+from taujp.merge.adapters import without_unchanged
+from taujp.merge.prepare import prepare
 
 ATTENTION = "model.layers.{}.self_attn.{}_proj"
 MODULES = {
@@ -578,3 +580,18 @@ def test_provenance_names_the_adapter(two, tmp_path):
         told = json.loads(file.metadata()["taujp"])
     assert told["method"] == "task_arithmetic"
     assert len(told["inputs"]) == 2
+
+
+def test_only_what_an_adapter_changes_is_merged(base, two):
+    folders, _, theta0 = two
+    changed = {f"{module}.weight" for module in MODULES}
+    floating = {name for name, tensor in base.items() if tensor.is_floating_point()}
+    for options, expected in (
+        ({"method": "ties"}, changed),
+        ({"dtype": "float32"}, floating),  # a copy would leave bf16 behind
+        ({"method": "ties", "trim": "model"}, floating),
+        ({"method": "pcb"}, floating),
+    ):
+        merge = prepare(folders, [0.6, 0.3], theta0, **options)
+        assert set(merge.names) == floating
+        assert set(without_unchanged(merge).names) == expected, options

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taujp.checkpoint import Checkpoint, open_adapted, open_checkpoint
-from taujp.checkpoint.lora_folder import is_adapter
 from taujp.checkpoint.lora_change import is_nothing
+from taujp.checkpoint.lora_folder import is_adapter
 from taujp.checkpoint.lora_vectors import has_adapted, vectors_of
 
 from .errors import MergeError
@@ -49,7 +49,7 @@ def without_unchanged(merge: Merge) -> Merge:
     All of them where the method looks at all parameters together; also those that a copy would
     leave in another dtype.
     """
-    together = merge.recipe.surveys or (merge.formula is not None and merge.formula.survey)
+    together = merge.recipe.over_model or (merge.formula is not None and merge.formula.survey)
     if merge.base is None or not merge.deltas or together:
         return merge
     theta0 = merge.base

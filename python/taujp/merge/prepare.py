@@ -90,7 +90,7 @@ def prepare(
     names = _agreed_names(theta0, checkpoints, prefix, missing)
     exact = rounding == "exact"
     vectors = as_task_vectors(theta0, checkpoints, deltas=deltas) if theta0 and exact else None
-    if theta0 and vectors:
+    if vectors:
         checkpoints, deltas = vectors, True
     told = built.told if isinstance(built, Formula) else {}
     merge = Merge(
