@@ -20,11 +20,11 @@ ADAPTERS, RANK = 8, 16
 COEFS = [0.1 + 0.02 * i for i in range(ADAPTERS)]
 METHODS = ("task_arithmetic", "ties", "knots")
 MATERIALISED = """
-import sys, taujp
+import json, sys, taujp
 from taujp.checkpoint import open_adapted, to_state_dict
 base, method, coefs, out, *adapters = sys.argv[1:]
 models = [to_state_dict(open_adapted(base, adapter)) for adapter in adapters]
-taujp.merge_many(models, eval(coefs), base, method=method, out=out)
+taujp.merge_many(models, json.loads(coefs), base, method=method, out=out)
 """
 
 
@@ -76,7 +76,7 @@ def measure_merge(
     """One command on the adapters, and one that makes the eight models before it merges them."""
     ours = run_command(taujp_merge(method, base, folders, COEFS, scratch.new()))
     check(ours.returncode, ours.output)
-    arguments = [str(base), method, str(COEFS), str(scratch.new()), *map(str, folders)]
+    arguments = [str(base), method, json.dumps(COEFS), str(scratch.new()), *map(str, folders)]
     whole = run_command([sys.executable, "-c", MATERIALISED, *arguments])
     check(whole.returncode, whole.output)
     record.raw[method] = {"adapters": vars(ours), "materialised": vars(whole)}

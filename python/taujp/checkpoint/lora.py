@@ -22,7 +22,7 @@ def open_adapted(
     """The model that a PEFT adapter makes of its base, without making it: a view of both.
 
     theta = theta0 + scale B A where the adapter has factors B [outputs, rank], A [rank, inputs],
-    with scale alpha / rank (rsLoRA: alpha / sqrt(rank)), in float64, rounded once; its own numbers
+    with scale alpha / rank (rsLoRA: alpha / sqrt(rank)), rounded from float64; its own numbers
     where it holds a whole parameter (modules_to_save, biases); the base's for all the rest. Such a
     tensor is worked out when it is read, and forgotten again: memory is one parameter.
 

@@ -1,7 +1,7 @@
 """What an adapter adds to one parameter, tau = scale B A, worked out in float64 when it is wanted.
 
-Rows of the product are made a few at a time and rounded once, so that besides the result nothing of
-its size is ever in memory.
+Of a large product some rows are made at a time, and rounded at the end, so that besides the result
+nothing of its size is in memory.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Adapted:
     dtype: str
 
     def __call__(self) -> torch.Tensor:
-        """Rounded once, from float64."""
+        """Rounded from float64."""
         theta0 = tensor_of(self.base, self.name).detach().cpu()
         return _filled(self.change, self.dtype, theta0.reshape(-1))
 
@@ -77,7 +77,7 @@ class Change:
     change: LowRank
 
     def __call__(self) -> torch.Tensor:
-        """Rounded once, from float64."""
+        """Rounded from float64."""
         return _filled(self.change, "F32", None)
 
 
@@ -98,8 +98,8 @@ class Nothing:
         import torch
 
         rows, columns = self.shape[0], math.prod(self.shape[1:])
-        empty = torch.zeros(rows * 0, dtype=torch.float64)
-        return empty.reshape(rows, 0), empty.reshape(0, columns)
+        double = torch.float64
+        return torch.zeros(rows, 0, dtype=double), torch.zeros(0, columns, dtype=double)
 
 
 def is_nothing(checkpoint: Checkpoint, name: str) -> bool:

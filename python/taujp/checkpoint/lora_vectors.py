@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .computed import computed_entry
-from .entries import IN_MEMORY, Checkpoint, Entry
+from .entries import COMPUTED, IN_MEMORY, Checkpoint, Entry
 from .lora_adapter import identity_of
 from .lora_change import Change, Nothing, adapted
 from .tensors import tensor_of
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def has_adapted(checkpoint: Checkpoint) -> bool:
     """Whether some of its parameters come from an adapter."""
-    return any(adapted(checkpoint, name) is not None for name in checkpoint.entries)
+    computed = (name for name, entry in checkpoint.entries.items() if entry.file == COMPUTED)
+    return any(adapted(checkpoint, name) is not None for name in computed)
 
 
 def vectors_of(checkpoint: Checkpoint, theta0: Checkpoint) -> Checkpoint:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-SPLITS = ("train", "validation")
+from taujp.commands.gathering_arguments import add_images, add_places
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that `taujp factors` takes."""
     model = "demo, NAME[:WEIGHTS] of open_clip such as ViT-B-32:openai, or a folder of open_clip"
     parser.add_argument("--model", required=True, metavar="MODEL", help=model)
-    parser.add_argument("--task", required=True, metavar="NAME", help="whose images are looked at")
-    parser.add_argument("--root", default=".", metavar="FOLDER", help="where images of tasks are")
-    split = "of the task (default train); images are drawn from it at random"
-    parser.add_argument("--split", choices=SPLITS, default="train", help=split)
-    parser.add_argument("--images", type=int, default=256, help="how many (default 256)")
+    add_images(parser, "whose images are looked at")
     draws = "backward passes an image, in random output directions (default 2)"
     parser.add_argument("--draws", type=int, default=2, help=draws)
     parser.add_argument("--seed", type=int, default=0, help="of images and draws (default 0)")
@@ -24,12 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exclude", nargs="+", default=[], metavar="PATTERN", help=exclude)
     plain = "of the features as the encoder gives them, not divided by their norm"
     parser.add_argument("--not-normalised", action="store_true", help=plain)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
-    workers = "processes that load images (default 0: none)"
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
-    parser.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.safetensors to write"
-    )
+    add_places(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-SPLITS = ("train", "validation", "test")
+from taujp.commands.gathering_arguments import add_images, add_places
+
 LABELS = ("expected", "sampled", "given")
 
 
@@ -17,20 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="MODEL", help=model)
     checkpoint = "the fine-tuned weights (default: the model as it is)"
     parser.add_argument("--ckpt", metavar="PATH", help=checkpoint)
-    parser.add_argument("--task", required=True, metavar="NAME", help="what it was fine-tuned on")
-    parser.add_argument("--root", default=".", metavar="FOLDER", help="where images of tasks are")
-    split = "of the task (default train); images are drawn from it at random"
-    parser.add_argument("--split", choices=SPLITS, default="train", help=split)
-    parser.add_argument("--images", type=int, default=256, help="how many (default 256)")
+    add_images(parser, "what it was fine-tuned on")
     labels = "fisher: over all classes (default), sampled ones, or the labels given"
     parser.add_argument("--labels", choices=LABELS, default="expected", help=labels)
     parser.add_argument("--seed", type=int, default=0, help="of images and labels (default 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
-    workers = "processes that load images (default 0: none)"
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
-    parser.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.safetensors to write"
-    )
+    add_places(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
