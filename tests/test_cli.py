@@ -122,3 +122,10 @@ def test_info_and_methods():
     one = run("methods", "ties")
     assert "2306.01708" in one.stdout
     assert run("methods", "nonsense").returncode == 1
+
+
+def test_a_reader_that_has_had_enough() -> None:
+    command = f"{sys.executable} -m taujp methods | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("arcee_fusion")
+    assert done.stderr == ""

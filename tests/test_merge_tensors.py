@@ -16,9 +16,7 @@ from tolerance import FP32_STEP, TOLERANCE, assert_same_bits
 def test_every_method_has_a_twin_and_a_case():
     # Those that need statistics of data, and those that give a model for each task, have tests of
     # their own: test_fisher.py, test_regmean.py, test_merge_masks.py.
-    registered = {
-        name for name, m in taujp.methods().items() if not (m.statistics or m.per_task)
-    }
+    registered = {name for name, m in taujp.methods().items() if not (m.statistics or m.per_task)}
     assert set(TWINS) == set(CASES)
     assert registered == set(CASES) | set(METHODS) | {"average", "passthrough"}
 

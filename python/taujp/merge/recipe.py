@@ -47,7 +47,7 @@ class Recipe:
 
     @property
     def steps(self) -> bool:
-        """Whether it is a chain of tensor operations, which rounding="stepwise" rounds one by one."""
+        """Whether it is a chain of tensor operations, each of which rounding="stepwise" rounds."""
         family = self.fold in ("linear", "elect_weighted", "elect_unweighted", "largest")
         chosen = self.sparsifier in ("none", "random", "magnitude", "rank")
         return family and chosen and self.weighting == "given"
