@@ -16,7 +16,7 @@ $(VENV)/.torch:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml setup.py $(shell find csrc taujp_ext python -type f -not -name '*.pyc' 2>/dev/null)
-	$(BIN)/python -m pip install --quiet ".[clip,data,transformers,test,lint]"
+	$(BIN)/python -m pip install --quiet ".[clip,data,transformers,mergekit,search,test,lint]"
 	$(BIN)/python -m pip install --quiet --no-deps animal_mnist==0.4
 	touch $@
 

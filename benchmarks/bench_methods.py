@@ -37,12 +37,14 @@ PEER = Path(__file__).with_name("peer_methods.py")
 class Peer:
     """The same merge in mergekit's words; `weights`: whether it takes one for each checkpoint.
 
-    differs: the share of elements that may differ; None: coins are tossed, only shares agree.
+    first_is_base: the first checkpoint is what it calls the base. differs: the share of elements
+    that may differ; None: coins are tossed, only shares agree.
     """
 
     method: str
     parameters: dict[str, Any] = field(default_factory=dict)
     weights: bool = True
+    first_is_base: bool = False
     differs: float | None = 1e-3
 
 
@@ -74,7 +76,7 @@ PEERS: dict[str, tuple[dict[str, Any], Peer]] = {
         Peer("ramplus_tl", {"epsilon": 1e-5, "r": 0.1, "alpha": 0.2}, weights=False),
     ),
     "nearswap": ({}, Peer("nearswap", {"t": 1 / N}, weights=False)),
-    "slerp": ({}, Peer("slerp", {"t": 0.5}, weights=False)),
+    "slerp": ({}, Peer("slerp", {"t": 0.5}, weights=False, first_is_base=True)),
     "nuslerp": ({}, Peer("nuslerp")),
     "multislerp": ({}, Peer("multislerp")),
     "karcher": ({}, Peer("karcher", {"max_iter": 10, "tol": 1e-5}, weights=False)),
@@ -163,7 +165,7 @@ def case_of(name: str, base: State, tuned: Sequence[State]) -> dict[str, Any]:
         "name": name,
         "method": peer.method,
         "models": models,
-        "base": based,
+        "base": based or peer.first_is_base,
         "parameters": parameters,
     }
 

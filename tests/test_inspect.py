@@ -279,7 +279,7 @@ PEAK = """
 import sys, threading
 import taujp, torch
 torch.set_num_threads(1)
-taujp.inspect([sys.argv[2]], sys.argv[1], top=4)
+taujp.inspect([sys.argv[2]], sys.argv[1], top=0)
 seen, ended = [], threading.Event()
 def anonymous():
     lines = open("/proc/self/status").read().splitlines()
@@ -301,11 +301,11 @@ def test_files_are_not_held_in_memory(tmp_path):
     paths = [str(tmp_path / f"{index}.safetensors") for index in range(5)]
     for index, path in enumerate(paths):
         torch.manual_seed(index)
-        save_file({"a.weight": torch.randn(3000, 2000)}, path)
+        save_file({"a.weight": torch.randn(4000, 3000)}, path)
     told = subprocess.run(
         [sys.executable, "-c", PEAK, *paths], capture_output=True, text=True, check=True
     )
-    assert int(told.stdout) < 24e6  # one of the five has 24 MB
+    assert int(told.stdout) < 48e6  # one of the five has as much
 
 
 def test_shapes_of_every_kind_and_tensors_without_elements():

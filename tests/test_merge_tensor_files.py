@@ -88,9 +88,9 @@ def test_states_in_memory_to_a_file(tmp_path: Path, name: str, options) -> None:
 
 @pytest.mark.parametrize(("name", "options"), BOTH_WAYS)
 def test_an_interrupted_merge_goes_on(tmp_path: Path, monkeypatch, name: str, options) -> None:
-    from taujp.merge import tensors_to_files
+    from taujp.merge import worked_batch
 
-    monkeypatch.setattr(tensors_to_files, "_BATCH_TENSORS", 1)
+    monkeypatch.setattr(worked_batch, "_BATCH_TENSORS", 1)
     base, *ckpts = save(tmp_path, 3)
     out = tmp_path / "o.safetensors"
     last: list[int] = []
@@ -159,9 +159,9 @@ def test_an_input_truncated_while_being_read_is_noticed(tmp_path: Path, name, op
 
 
 def test_other_options_begin_anew(tmp_path: Path, monkeypatch) -> None:
-    from taujp.merge import tensors_to_files
+    from taujp.merge import worked_batch
 
-    monkeypatch.setattr(tensors_to_files, "_BATCH_TENSORS", 1)
+    monkeypatch.setattr(worked_batch, "_BATCH_TENSORS", 1)
     base, *ckpts = save(tmp_path, 3)
     out = tmp_path / "o.safetensors"
 

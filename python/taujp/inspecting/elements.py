@@ -9,7 +9,7 @@ import torch
 
 from taujp.checkpoint import Checkpoint, CheckpointError, tensor_of
 
-AT_ONCE = 1 << 18  # elements of each model in fp32: a few of them stay in the processor's cache
+AT_ONCE = 1 << 16  # elements of each model in fp32: a few of them stay in the processor's cache
 
 
 @dataclass

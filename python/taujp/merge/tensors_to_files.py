@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,49 +16,21 @@ from typing import Any
 import torch
 
 from taujp.checkpoint.dtypes import torch_dtype
-from taujp.checkpoint.entries import COMPUTED, IN_MEMORY
 
 from .coefficients import Row
-from .engine import Finished, numbered, run
-from .file_plan import FilePlan, Work
-from .file_sources import BYTES, Place
+from .engine import Finished
+from .file_plan import FilePlan
 from .file_tensors import OpenInputs, PlannedInputs
-from .jobs import Copy, copying_job, weighted_job
-from .journal import Done
 from .launch import launch
 from .nonfinite_files import report_nonfinite
 from .parameter import NonfiniteInput
 from .side_by_side import side_by_side
 from .survey import surveyed
 from .tensor_work import work_out
-
-_BLENDED_BYTES = 256 << 20  # inputs that are read before the engine reads them once more
-_RESULT_BYTES = 64 << 20  # results that wait in memory, unless one tensor's are more
-_BATCH_TENSORS = 256
+from .worked_batch import Batch, BatchWriter
 
 # What was read, the results, and in their place the weights with which the engine makes them.
 _Worked = tuple[PlannedInputs, list[torch.Tensor], list[Row] | None]
-
-
-@dataclass
-class _Batch:
-    """Tensors that are worked out: their weights for the engine, or their results in memory."""
-
-    blends: dict[int, list[Row]] = field(default_factory=dict)
-    results: dict[int, list[torch.Tensor]] = field(default_factory=dict)
-    made: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)  # of their sources
-    bytes_read: int = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether it is time to write."""
-        waiting = sum(result.nbytes for results in self.results.values() for result in results)
-        return (
-            bool(self.made)
-            or len(self.blends) + len(self.results) >= _BATCH_TENSORS
-            or self.bytes_read >= _BLENDED_BYTES
-            or waiting >= _RESULT_BYTES
-        )
 
 
 def merge_tensors_to_files(
@@ -74,42 +45,29 @@ def merge_tensors_to_files(
     torch.set_num_threads(plan.threads)
     try:
         with OpenInputs(plan) as inputs:
-            _Writer(plan, content, inputs, finished, tick).do(numbers)
+            _Worker(plan, inputs).do(numbers, BatchWriter(plan, content, finished, tick))
     finally:
         torch.set_num_threads(before)
 
 
-class _Writer:
-    def __init__(
-        self,
-        plan: FilePlan,
-        content: Path,
-        inputs: OpenInputs,
-        finished: Callable[[Finished], None],
-        tick: Callable[[int], None],
-    ) -> None:
-        self._plan, self._content, self._inputs = plan, content, inputs
-        self._finished, self._tick = finished, tick
-        self._done = 0  # bytes
+class _Worker:
+    """Works out one tensor after the other, or several side by side."""
 
-    def do(self, numbers: Sequence[int]) -> None:
+    def __init__(self, plan: FilePlan, inputs: OpenInputs) -> None:
+        self._plan, self._inputs = plan, inputs
+
+    def do(self, numbers: Sequence[int], writer: BatchWriter) -> None:
         found, at_once = self._surveyed(numbers[0]), self._at_once(numbers[0])
         pieces = ((self._plan.works[n].size, partial(self._work, n, found)) for n in numbers)
-        batch = _Batch()
+        batch = Batch()
         with closing(side_by_side(pieces, at_once)) as worked:
             for number, (inputs, results, weights) in zip(numbers, worked, strict=True):
-                if weights is not None:
-                    batch.blends[number] = weights
-                else:
-                    batch.results[number] = results
-                batch.bytes_read += inputs.work.bytes_read
-                if made := inputs.worked_out():
-                    batch.made[number] = made
-                self._tick(self._done)
+                batch.add(number, inputs.work.bytes_read, results, weights, inputs.worked_out())
+                writer.look()
                 if batch.full:
-                    self._write(batch)
-                    batch = _Batch()
-        self._write(batch)
+                    writer.write(batch)
+                    batch = Batch()
+        writer.write(batch)
 
     def _surveyed(self, number: int) -> Any:
         """What the formula of this work's merge finds out from all its parameters."""
@@ -178,61 +136,3 @@ class _Writer:
         faults = launch(merge, [name], table, group, sources, bases, results)
         if bool(faults.any()) and not merge.allow_nonfinite:
             report_nonfinite(self._plan, [number])
-
-    def _write(self, batch: _Batch) -> None:
-        """Let the engine write a batch; its blends are of one merge."""
-        if batch.blends:
-            numbers = list(batch.blends)
-            merge = self._plan.merge_of(numbers[0])
-            job = weighted_job(self._plan, self._content, merge, batch.blends)
-            self._run(job, numbers, numbered(numbers, self._finished))
-        if batch.results:
-            self._write_results(batch)
-
-    def _run(self, job: Any, numbers: Sequence[int], finished: Callable[[Finished], None]) -> None:
-        """The engine at these works; what it reads besides their inputs is no progress."""
-        most = sum(self._plan.works[n].bytes_read for n in numbers)
-        run(job, finished, lambda done: self._tick(self._done + min(done, most)))
-        self._done += most
-        self._tick(self._done)
-
-    def _write_results(self, batch: _Batch) -> None:
-        """What is in memory to its places; the sources are read for their fingerprints alone."""
-        copies = [
-            (number, copy)
-            for number, results in batch.results.items()
-            for copy in _copies(self._plan.works[number], results, batch.made.get(number, {}))
-        ]
-        seen: dict[int, int] = {}
-
-        def collect(found: Finished) -> None:
-            seen.update((item, done.fingerprints[0]) for item, done in found)
-
-        job = copying_job(self._plan, self._content, [copy for _, copy in copies])
-        self._run(job, list(batch.results), collect)
-        fingerprints: dict[int, list[int]] = {number: [] for number in batch.results}
-        for item, (number, _) in enumerate(copies):
-            fingerprints[number].append(seen[item])
-        self._finished([(n, Done(False, tuple(found))) for n, found in fingerprints.items()])
-
-
-def _copies(work: Work, results: list[torch.Tensor], made: dict[int, torch.Tensor]) -> list[Copy]:
-    """In the order of the journal's fingerprints: the sources to nowhere, then the results."""
-    to = [_bytes(place) for place in work.targets] if work.copy else []
-    sources: list[Copy] = [
-        (_held(made[i]) if p[0] == COMPUTED else (work.size * p[2], _bytes(p))) + (to,)
-        for i, p in enumerate(work.sources)
-    ]
-    written: list[Copy] = [
-        (*_held(result), [_bytes(place) for place in work.targets[k :: len(results)]])
-        for k, result in enumerate(results)
-    ]
-    return [*sources, *written]
-
-
-def _held(tensor: torch.Tensor) -> tuple[int, Place]:
-    return tensor.nbytes, (IN_MEMORY, tensor.data_ptr(), *BYTES)
-
-
-def _bytes(place: Place) -> Place:
-    return (*place[:2], *BYTES)

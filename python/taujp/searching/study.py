@@ -110,7 +110,8 @@ def _sampler(optuna: Any, objective: Objective, by: Any, seed: int | None, trial
     number = None if seed is None else seed + trials
     if by == "grid":
         numbers = list(range(len(objective.space.points())))
-        return optuna.samplers.GridSampler({POINT: numbers}, seed=number)
+        # It shuffles the points by its seed, and shares them by their places: one seed for all.
+        return optuna.samplers.GridSampler({POINT: numbers}, seed=0)
     if by == "tpe":
         return optuna.samplers.TPESampler(seed=number)
     if by == "random":
