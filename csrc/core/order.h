@@ -1,4 +1,4 @@
-// The order of a row by magnitude, equal ones by index: a radix sort by the bytes of abs(x).
+// The order of a row by magnitude, equal ones by index: a radix sort by the bits that differ.
 #pragma once
 #include <cstdint>
 

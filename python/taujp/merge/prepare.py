@@ -10,10 +10,11 @@ from taujp.checkpoint import Checkpoint, check_agreement, check_integer_buffers,
 from taujp.checkpoint.dtypes import FLOATING, from_torch_name
 
 from .adapters import as_task_vectors, open_input
-from .coefficients import Coefficients, Row, parse_coefficients, parse_lambda
+from .coefficients import Coefficients, parse_coefficients, parse_lambda
 from .errors import MergeError
 from .formula import Formula
-from .method import Method, find_method
+from .meaning import check_meaning, check_stepwise
+from .method import find_method
 from .per_task import for_each_task
 from .recipe import Recipe
 
@@ -86,7 +87,7 @@ def prepare(
     coefficients, lambdas = parse_lambda(lambda_, parse_coefficients(coefs, len(checkpoints)))
     if chosen.per_task:
         coefficients, lambdas = for_each_task(chosen.name, coefficients, lambdas, len(checkpoints))
-    _check_meaning(chosen, coefficients, lambdas, has_base=theta0 is not None)
+    check_meaning(chosen, coefficients, lambdas, has_base=theta0 is not None)
     names = _agreed_names(theta0, checkpoints, prefix, missing)
     exact = rounding == "exact"
     vectors = as_task_vectors(theta0, checkpoints, deltas=deltas) if theta0 and exact else None
@@ -110,7 +111,7 @@ def prepare(
         options={**options, **told, "lambda_": list(lambdas), "rounding": rounding},
         per_task=chosen.per_task,
     )
-    _check_stepwise(merge)
+    check_stepwise(merge)
     merge.groups  # noqa: B018  (raises where a pattern is missing)
     return merge
 
@@ -176,35 +177,3 @@ def _known(option: str, value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise MergeError(f"{option} is {value!r}; expected one of {', '.join(map(repr, choices))}")
     return value
-
-
-def _check_meaning(
-    method: Method, coefficients: Coefficients, lambdas: Row, *, has_base: bool
-) -> None:
-    """Refuse coefficients and factors that the method would have to ignore."""
-    rows = {row for table in coefficients.tables for row in table}
-    if not method.weighted and any(c != 1.0 for row in rows for c in row):
-        raise MergeError(
-            f"{method.name} finds its own weights: coefs must all be 1, they are "
-            f"{[list(row) for row in sorted(rows)][:3]}; lambda_ scales its task vector"
-        )
-    if method.tensors and not has_base and any(factor != 1.0 for factor in lambdas):
-        raise MergeError(
-            f"{method.name} without a base has no task vector for lambda_ to scale; leave it out"
-        )
-
-
-def _check_stepwise(merge: Merge) -> None:
-    if merge.rounding == "exact":
-        return
-    if merge.formula is not None or not merge.recipe.steps:
-        raise MergeError(
-            f"{merge.method} has no rounding='stepwise'; its formula runs in fp32 or better and is "
-            f"rounded once: rounding='exact'"
-        )
-    dtypes = {merge.dtype_of(name) for name in merge.names}
-    if len(dtypes) > 1:
-        raise MergeError(
-            f"rounding='stepwise' rounds every step to the output's dtype, and here there are "
-            f"{', '.join(sorted(dtypes))}; choose one with dtype="
-        )
