@@ -33,9 +33,7 @@ def llama(
     return {n: torch.randn(s, generator=generator).to(dtype) for n, s in shapes.items()}
 
 
-def save(
-    folder: Path, state: Mapping[str, Tensor], **config: Any
-) -> str:
+def save(folder: Path, state: Mapping[str, Tensor], **config: Any) -> str:
     """Write a folder as transformers does; `config` adds to config.json, None takes away."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(dict(state), folder / "model.safetensors")

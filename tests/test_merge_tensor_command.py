@@ -71,5 +71,5 @@ def test_shard_sizes_as_people_write_them() -> None:
     for text, size in {"5GB": 5 * 10**9, "1.5 MiB": 3 * 2**19, "77": 77, "2k": 2000}.items():
         assert byte_size(text) == size
     for text in ("", "0", "five", "5 tons", "-1"):
-        with pytest.raises(argparse.ArgumentTypeError, match="expected e.g. 5GB"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"expected e\.g\. 5GB"):
             byte_size(text)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import taujp
-from merge_cases import BASED, CASES, TENSOR_METHODS, WAYS, case_states
+from merge_cases import BASED, CASES, WAYS, case_states
 from reference import METHODS
 from reference_merge import TWINS, Decided, merged
 from states import on
