@@ -86,7 +86,8 @@ static void bind_plan(py::module_& m) {
       .def_readwrite("outputs", &Plan::outputs)
       .def_readwrite("coefs", &Plan::coefs)
       .def_readwrite("items", &Plan::items)
-      .def_readwrite("threads", &Plan::threads);
+      .def_readwrite("threads", &Plan::threads)
+      .def_readwrite("products", &Plan::products);
 }
 
 PYBIND11_MODULE(_stream, m) {
@@ -96,7 +97,8 @@ PYBIND11_MODULE(_stream, m) {
   py::class_<Finished>(m, "Finished")
       .def_readonly("item", &Finished::item)
       .def_readonly("fingerprints", &Finished::fingerprints)
-      .def_readonly("nonfinite", &Finished::nonfinite);
+      .def_readonly("nonfinite", &Finished::nonfinite)
+      .def_readonly("products", &Finished::products);
   py::class_<Job>(m, "Job")
       .def(py::init(&start), py::arg("plan"))
       .def("wait", &Job::wait, py::arg("seconds"), py::call_guard<py::gil_scoped_release>())

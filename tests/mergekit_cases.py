@@ -171,6 +171,8 @@ THINNING = {
     "breadcrumbs_ties": thinned(
         "breadcrumbs_ties", ", gamma: 0.05, rescale: true, lambda: 0.8", near=1e-6
     ),
+    "della in steps": chain("merge_method: della" + THREE),
+    "della_linear in steps": chain("merge_method: della_linear" + THREE),
     "della that drops nothing": Case(
         "merge_method: della" + THREE, near=1e-6, share=1e-4, half_share=0.01
     ),

@@ -88,6 +88,7 @@ def test_dry_run_writes_nothing(files):
         (["--prefix", "nothing."], "beginning of no name"),
         (["--ckpt", "missing.safetensors=1"], "missing.safetensors"),
         (["--ckpt", "no-coefficient"], "expected PATH=COEF"),
+        (["--threads", "-3"], "threads is -3; expected at least 1"),
     ],
 )
 def test_one_clear_error(files, arguments, message):

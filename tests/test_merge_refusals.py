@@ -52,6 +52,21 @@ def test_lines_needs_blocks_to_have_a_depth():
         taujp.merge_many([theta], [1.0], base, method="lines")
 
 
+@pytest.mark.parametrize("number", [1e39, -1e300, float("inf"), float("nan")])
+def test_coefficients_beyond_fp32(number):
+    base, (theta,) = random_states(1)
+    with pytest.raises(MergeError, match=r"expected a finite number, of at most 3\.4e\+38"):
+        taujp.merge_many([theta], [number], base)
+    with pytest.raises(MergeError, match=r"lambda_ is .*; expected finite numbers, of at most"):
+        taujp.merge_many([theta], [1.0], base, lambda_=number)
+
+
+def test_steps_are_whole():
+    _, ckpts = random_states(2)
+    with pytest.raises(MergeError, match=r"steps is 1\.5; expected a whole number"):
+        taujp.merge_many(ckpts, [1.0, 1.0], method="karcher", steps=1.5)
+
+
 def test_coefficients_that_choose_nothing():
     _, ckpts = random_states(2)
     with pytest.raises(MergeError, match="whose sum is zero"):

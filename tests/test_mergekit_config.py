@@ -249,16 +249,36 @@ def test_parameters_of_other_methods_are_told_and_of_none_refused():
     ("name", "inputs", "base", "told"),
     [
         ("ties", 2, None, "ties needs base_model"),
-        ("slerp", 3, 0, "slerp takes 1 models besides the base; it has 2"),
+        ("slerp", 3, 0, "slerp takes 1 model besides the base; it has 2"),
         ("nuslerp", 3, None, "nuslerp takes 2 models; it has 3"),
         ("model_stock", 2, 0, "takes 2 or more models besides the base; it has 1"),
-        ("passthrough", 2, None, "passthrough takes 1 models; it has 2"),
+        ("passthrough", 2, None, "passthrough takes 1 model; it has 2"),
     ],
 )
 def test_how_many_models_a_method_takes(name, inputs, base, told):
     with pytest.raises(MergeError, match="slices") as error:
         find_peer_method(name).check_inputs("slices[1]", inputs, base)
     assert told in str(error.value)
+
+
+def test_weights_whose_sum_is_zero_are_no_shares():
+    given = [said(1, "weight"), said(-1, "weight")]
+    linear = find_peer_method("linear")
+    with pytest.raises(MergeError, match=r"\[1\.0, -1\.0\], whose sum is zero"):
+        linear.translate(linear.given("x", ("x", "x"), tuple(given), (), None, 0.0, seed=0))
+    scopes = (said(False, "normalize"),)
+    step = linear.translate(linear.given("x", ("x", "x"), tuple(given), scopes, None, 0.0, seed=0))
+    assert step.coefs == (1.0, -1.0)
+
+
+def test_configurations_that_cannot_be_read(tmp_path):
+    with pytest.raises(
+        IsADirectoryError, match="configuration: cannot read .*expected a YAML file"
+    ):
+        read_documents(tmp_path)
+    (tmp_path / "latin.yml").write_bytes(b"# \xe9\n")
+    with pytest.raises(MergeError, match=r"latin\.yml' is no UTF-8 text"):
+        read_documents(tmp_path / "latin.yml")
 
 
 FIRST = "name: first\nmerge_method: linear\nmodels: [{model: a}]\n"
@@ -279,6 +299,13 @@ def test_documents_come_after_those_that_they_use():
         ("merge_method: [linear\nmodels:\n", "is no YAML"),
         ("\n\n", "is empty"),
         ("- 1\n- 2\n", "document 1 is [1, 2]"),
+        (f"name: ../up\n{LAST}", "name is '../up'; expected a folder's name"),
+        (f"name: /up\n{LAST}", "name is '/up'"),
+        (
+            f"dtype: float32\n{LAST}dtype: float16\n",
+            "'dtype' stands twice in the mapping of line 1",
+        ),
+        ("models:\n- model: a\n  model: b\n", "'model' stands twice in the mapping of line 2"),
     ],
 )
 def test_documents_that_make_no_sense(text, told):

@@ -148,8 +148,9 @@ def test_masked_models_lose_nothing(tiny, tmp_path):  # noqa: F811
 @pytest.mark.parametrize(
     ("method", "rounding"),
     [
-        *((method, "exact") for method in ("ties", "breadcrumbs", "dare_ties", "della")),
-        *((method, "stepwise") for method in ("ties", "breadcrumbs", "dare_ties")),
+        (method, rounding)
+        for method in ("ties", "breadcrumbs", "dare_ties", "della")
+        for rounding in ("exact", "stepwise")
     ],
 )
 def test_rescaling_in_fp16_stays_finite(tmp_path, method, rounding):

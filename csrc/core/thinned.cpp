@@ -15,7 +15,7 @@
 namespace taujp {
 namespace {
 
-constexpr int64_t kTogether = 1 << 13;  // elements of the rows that are taken at a time
+constexpr int64_t kTogether = 1 << 12;  // elements of the rows that are taken at a time
 
 // The rows [begin, end) of all checkpoints, thinned, as a parameter of their own.
 class ThinnedRows {

@@ -20,7 +20,9 @@ inline int64_t bench_bytes(const Item& item, int results, int64_t elements) {
 }
 
 inline int64_t tile_bytes(const Plan& plan, const Item& item) {
-  const int64_t elements = std::min(tile_elements(plan, item), item.size);
+  const int64_t fitting =
+      plan.products && !item.copy ? products_step(item) : tile_elements(plan, item);
+  const int64_t elements = std::min(fitting, item.size);
   return item.copy ? elements : bench_bytes(item, plan.recipe.results, elements);
 }
 

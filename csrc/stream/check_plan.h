@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/merge.h"
 #include "stream/plan.h"
 
 namespace taujp::stream {
@@ -27,7 +28,8 @@ inline void check_item(const Plan& plan, const Item& item) {
   const size_t sources = item.copy ? 1 : checkpoints + (plan.has_base ? 1 : 0);
   require(item.size >= 0, "a negative size");
   require(item.sources.size() == sources, "a wrong number of sources");
-  if (!item.copy || !item.targets.empty())  // a copy without targets takes a fingerprint only
+  const bool writes = item.copy ? !item.targets.empty() : !plan.products;
+  if (writes)  // a copy without targets takes a fingerprint only
     require(results > 0 && !item.targets.empty() && item.targets.size() % results == 0,
             "the targets are not K for every name");
   if (!item.copy) {
@@ -60,6 +62,7 @@ inline void check_plan(const Plan& plan) {
   require(recipe.lambda.size() == k, "not K lambdas");
   require(!recipe.over_model || recipe.rescale != Rescale::l1,
           "L1 norms with ranks over the model");
+  require(!plan.products || (k == 0 && is_pointwise(recipe)), "products and a merge in one");
   for (const Item& item : plan.items) check_item(plan, item);
 }
 

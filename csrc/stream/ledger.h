@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "stream/fingerprint.h"
+#include "stream/piece_sums.h"
 #include "stream/plan.h"
 #include "stream/tiles.h"
 
@@ -17,11 +18,12 @@ struct Finished {
   int64_t item = 0;
   std::vector<uint64_t> fingerprints;  // of the sources, then of the K results of a merge
   bool nonfinite = false;              // an input held a NaN or an infinity
+  std::vector<double> products;        // [N, N] where they were asked for
 };
 
 class Ledger {
  public:
-  Ledger(const Plan& plan, const Tiles& tiles) : plan_(plan) {
+  Ledger(const Plan& plan, const Tiles& tiles) : plan_(plan), products_(plan.items.size()) {
     const size_t items = plan.items.size();
     missing_ = std::make_unique<std::atomic<int64_t>[]>(items);
     nonfinite_ = std::make_unique<std::atomic<bool>[]>(items);
@@ -36,6 +38,11 @@ class Ledger {
   // A part of the fingerprint of source `column`, or of result `column - sources`.
   void add(int64_t item, size_t column, uint64_t part) {
     sums_[begins_[item] + column].fetch_add(part, std::memory_order_relaxed);
+  }
+
+  // The dot products of one piece of a tensor, before it is done.
+  void add_products(int64_t item, int64_t piece, const std::vector<double>& sums) {
+    products_.add(item, piece, sums);
   }
 
   void tile_done(int64_t item, bool nonfinite) {
@@ -55,7 +62,8 @@ class Ledger {
 
   void finish(int64_t index) {
     const Item& item = plan_.items[index];
-    Finished done{index, {}, nonfinite_[index]};
+    Finished done{index, {}, nonfinite_[index], {}};
+    done.products = products_.take_symmetric(index, plan_.recipe.checkpoints);
     for (size_t column = 0; column < columns(item); ++column) {
       const bool read = column < item.sources.size();
       const Place& place = read ? item.sources[column] : item.targets[column - item.sources.size()];
@@ -72,6 +80,7 @@ class Ledger {
   std::unique_ptr<std::atomic<uint64_t>[]> sums_;
   std::unique_ptr<std::atomic<int64_t>[]> missing_;
   std::unique_ptr<std::atomic<bool>[]> nonfinite_;
+  PieceSums products_;
   std::mutex mutex_;
   std::vector<Finished> finished_;
 };

@@ -20,7 +20,8 @@ struct Place {
 };
 
 // One tensor. A merge reads the base (if the job has one) and N checkpoints; a copy reads one
-// source and moves its bytes as they are (a copy to nowhere takes a fingerprint).
+// source and moves its bytes as they are (a copy to nowhere takes a fingerprint). Where a plan asks
+// for products, a tensor is read like one to merge and nothing is written.
 struct Item {
   bool copy = false;
   int64_t size = 0;    // elements; bytes in a copy
@@ -46,6 +47,7 @@ struct Plan {
   std::vector<std::vector<float>> coefs;
   std::vector<Item> items;
   int threads = 1;
+  bool products = false;  // not merges: the dot products of each tensor's vectors
 };
 
 inline int64_t bytes_read(const Item& item) {

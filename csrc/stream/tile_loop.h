@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "stream/bench.h"
 #include "stream/buffer.h"
+#include "stream/products.h"
 #include "stream/whole_tensor.h"
 #include "stream/work.h"
 
@@ -35,6 +36,8 @@ inline void take_tile(Work& work, const Tile& tile, Buffer& buffer) {
   const Item& item = work.plan.items[tile.item];
   if (item.copy)
     copy_tile(work, tile, buffer);
+  else if (work.plan.products)
+    multiply_tile(work, tile, buffer);
   else if (!needs_all_threads(work.plan, item))
     merge_tile(work, tile, buffer);
 }

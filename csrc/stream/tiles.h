@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/merge.h"
+#include "core/run.h"
 #include "stream/fingerprint.h"
 #include "stream/plan.h"
 
@@ -20,9 +21,21 @@ struct Tile {
   int64_t count = 0;
 };
 
+// Elements whose products one thread sums up: a fixed number, since it tells the order of the sums.
+constexpr int64_t kProductsPiece = 1 << 20;
+
+// Elements of such a piece that are read at a time: whole blocks of a sum.
+inline int64_t products_step(const Item& item) {
+  int64_t bytes = 0;
+  for (const Place& source : item.sources) bytes += source.width;
+  const int64_t fitting = kTileBytes / std::max<int64_t>(bytes, 1) / kSumBlock * kSumBlock;
+  return std::clamp<int64_t>(fitting, kSumBlock, 32 * kSumBlock);
+}
+
 // Elements to a tile of that item. A multiple of the fingerprint's block whatever the width.
 inline int64_t tile_elements(const Plan& plan, const Item& item) {
   if (item.copy) return kTileBytes / 2;
+  if (plan.products) return kProductsPiece;
   if (!is_pointwise(plan.recipe)) return std::max<int64_t>(item.size, 1);
   int64_t bytes = 0;
   for (const Place& source : item.sources) bytes += source.width;

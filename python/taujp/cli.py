@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import taujp
 from taujp.commands import (
@@ -79,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 on success, 1 with one clear error, 130 when interrupted."""
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        with warnings.catch_warnings():
+            warnings.showwarning = _telling(arguments.command)
+            return int(arguments.run(arguments))
     except KeyboardInterrupt as interrupt:
         print(f"taujp {arguments.command}: {str(interrupt) or 'stopped'}", file=sys.stderr)
         return 130
@@ -89,6 +93,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"taujp {arguments.command}: {error}", file=sys.stderr)
         return 1
+
+
+def _telling(command: str) -> Callable[..., None]:
+    """Our own warnings as one line for people; those of others as Python prints them."""
+    print_plainly, here = warnings.showwarning, os.path.dirname(taujp.__file__)
+
+    def show(message: Warning | str, category: type[Warning], path: str, *rest: Any) -> None:
+        if category is UserWarning and path.startswith(here):
+            print(f"taujp {command}: {message}", file=sys.stderr)
+        else:
+            print_plainly(message, category, path, *rest)
+
+    return show
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from .errors import MergeError
 
 Row = tuple[float, ...]
+LARGEST = 3.4028234663852886e38  # that fp32 holds: the kernels' coefficients are fp32
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ def _row(what: str, k: int, row: Any, n: int) -> Row:
     if len(numbers) != n:
         raise MergeError(f"{what}: row {k} has {len(numbers)} coefficients for {n} checkpoints")
     for i, number in enumerate(numbers):
-        if not math.isfinite(number):
+        if not abs(number) <= LARGEST:  # NaN neither
             raise MergeError(
-                f"{what}: coefficient {i} of row {k} is {number}; expected a finite number"
+                f"{what}: coefficient {i} of row {k} is {number}; expected a finite number, of at "
+                f"most {LARGEST:.2g}"
             )
     return numbers
 
@@ -102,8 +103,10 @@ def parse_lambda(lambda_: Any, coefficients: Coefficients) -> tuple[Coefficients
         raise MergeError(
             f"lambda_ is {lambda_!r}; expected a number, or one for each model"
         ) from error
-    if not all(map(math.isfinite, numbers)):
-        raise MergeError(f"lambda_ is {lambda_!r}; expected finite numbers")
+    if not all(abs(number) <= LARGEST for number in numbers):
+        raise MergeError(
+            f"lambda_ is {lambda_!r}; expected finite numbers, of at most {LARGEST:.2g}"
+        )
     if not isinstance(value, Sequence):
         return coefficients, numbers * coefficients.results
     if len(numbers) == coefficients.results:

@@ -88,12 +88,18 @@ def plan_files(
         works=tuple(works),
         inputs=reader.files,
         outputs=layout.files,
-        threads=threads or len(os.sched_getaffinity(0)),
+        threads=_thread_count(threads),
         digest=_digest(assembly, works, reader, layout),
         kept=tuple(reader.kept),
         computed=tuple(reader.computed),
         device=device,
     )
+
+
+def _thread_count(threads: int | None) -> int:
+    if (threads or 0) < 0:
+        raise MergeError(f"threads is {threads}; expected at least 1")
+    return threads or len(os.sched_getaffinity(0))
 
 
 def _merged(

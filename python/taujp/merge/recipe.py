@@ -93,6 +93,14 @@ def one_number(option: str, value: float, least: float, most: float) -> float:
     return number
 
 
+def whole_number(option: str, value: float, least: int, most: int) -> int:
+    """A number without a fraction between two others, both allowed."""
+    number = one_number(option, value, least, most)
+    if number != int(number):
+        raise MergeError(f"{option} is {value!r}; expected a whole number")
+    return int(number)
+
+
 def one_of(option: str, value: str | None, choices: dict[str | None, str]) -> str:
     """The kernels' word for a choice."""
     if value not in choices:

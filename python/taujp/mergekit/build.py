@@ -12,7 +12,7 @@ from taujp.merge.assembly import Assembly
 from taujp.merge.errors import MergeError
 
 from .card import card_files
-from .chat_template import chat_template
+from .chat_template import chat_template, template_of
 from .config import DTYPES, Configuration
 from .grouping import Grouping
 from .models import Model, check_architectures, open_models
@@ -77,7 +77,7 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     outline = Planner(config, method, models, align, choices.missing).outline()
     grouping = Grouping(config, method, choices.seed, choices.rounding, choices.nonfinite)
     merges = grouping.merges(outline)
-    notes += [*outline.notes, *(plan.notes if plan else ())]
+    notes += [*outline.notes, *(plan.notes if plan else ()), *_lacking(config, models)]
     if unused:
         notes.append(f"{method.name} has no parameter {', '.join(unused)}: without effect")
     if grouping.mixed:
@@ -148,6 +148,16 @@ def _alignment(plan: TokenizerPlan, config: Configuration, choices: Choices) -> 
     return lambda checkpoints, base: aligned(
         checkpoints, plan, base=base, rounding=choices.rounding, dtype=dtype
     )
+
+
+def _lacking(config: Configuration, models: Mapping[ModelReference, Model]) -> Iterator[str]:
+    """A sentence for each thing that the output goes without because no input has it."""
+    donor = models[config.models[0]]
+    folders = [model.folder for model in models.values() if model.folder is not None]
+    if not donor.config:
+        yield f"{donor.name} has no config.json: the output gets no config and no tokenizer"
+    elif config.chat_template == "auto" and not any(map(template_of, folders)):
+        yield "chat_template is auto, and no model has a chat template: the output gets none"
 
 
 def _companions(

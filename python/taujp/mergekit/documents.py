@@ -33,8 +33,7 @@ def read_documents(source: Any) -> list[Document]:
         return _documents([dict(source)], None)
     text = str(source)
     if isinstance(source, os.PathLike) or "\n" not in text:
-        with open(source, encoding="utf-8") as stream:
-            text = stream.read()
+        text = _text_of_file(source)
     return _documents(_loaded(text), text)
 
 
@@ -94,7 +93,7 @@ def _documents(loaded: list[Any], text: str | None) -> list[Document]:
     for number, found in enumerate(loaded):
         content = dict(mapping_of(f"document {number + 1}", found))
         name = content.pop("name", None)
-        name = None if name is None else text_of("name", name)
+        name = None if name is None else _folder_name(name)
         if any(document.name == name for document in documents):
             other = f"the name {name!r} stands twice" if name else "two documents have no name"
             raise MergeError(f"configuration: {other}; give each a name of its own")
@@ -103,16 +102,55 @@ def _documents(loaded: list[Any], text: str | None) -> list[Document]:
     return documents
 
 
+def _folder_name(value: Any) -> str:
+    """A document's name, which becomes a folder among the intermediates and must stay there."""
+    name = text_of("name", value)
+    if os.path.isabs(name) or not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise MergeError(f"name is {name!r}; expected a folder's name, without . and .. in it")
+    return name
+
+
+def _text_of_file(path: str | os.PathLike[str]) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError as error:
+        raise type(error)(
+            f"configuration: cannot read {str(path)!r}: {error.strerror}; expected a YAML file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise MergeError(f"configuration: {str(path)!r} is no UTF-8 text: {error}") from error
+
+
 def _loaded(text: str) -> list[Any]:
     yaml = _yaml()
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        for document in yaml.compose_all(text, Loader=loader):
+            _refuse_repeated_keys(document)
         found = [d for d in yaml.load_all(text, Loader=loader) if d is not None]
     except yaml.YAMLError as error:
         raise MergeError(f"configuration is no YAML: {error}") from error
     if not found:
         raise MergeError("configuration is empty; expected merge_method, models, ...")
     return found
+
+
+def _refuse_repeated_keys(document: Any) -> None:
+    """YAML's loader would silently take the last of them."""
+    waiting, seen = [document], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(getattr(node, "value", None), list):
+            continue
+        seen.add(id(node))
+        pairs = [item for item in node.value if isinstance(item, tuple)]
+        keys = [key.value for key, _ in pairs if isinstance(key.value, str)]
+        for key in {key for key in keys if key != "<<" and keys.count(key) > 1}:
+            line = node.start_mark.line + 1
+            raise MergeError(f"configuration: {key!r} stands twice in the mapping of line {line}")
+        waiting += [value for _, value in pairs]
+        waiting += [item for item in node.value if not isinstance(item, tuple)]
 
 
 def _dumped(content: dict[str, Any]) -> str:

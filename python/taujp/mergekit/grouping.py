@@ -17,6 +17,7 @@ from .settings import EVERY, Settings
 
 CHAINS = frozenset({
     "task_arithmetic", "ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties",
+    "della", "della_linear",
 })  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from taujp.merge.errors import MergeError
+
 from .peer_method import Given, PeerParameter, Step, peer_method
 from .task_methods import MASK, WEIGHT
 
@@ -26,6 +28,11 @@ def _alike(given: Given, method: str, *, base: bool = True, **options: object) -
 @peer_method("linear", WEIGHT_OF_ALL, _flag("normalize", True), base="ignored", once=True)
 def _linear(given: Given) -> Step:
     weights = tuple(each["weight"] for each in given.each)
+    if given.shared["normalize"] and abs(sum(weights)) < 1e-8:
+        raise MergeError(
+            f"linear: the weights are {list(weights)}, whose sum is zero, which they are divided "
+            f"by; expected another sum, or normalize: false"
+        )
     options = (("normalize", given.shared["normalize"]),)
     return Step("linear", tuple(range(len(weights))), None, weights, options)
 

@@ -83,10 +83,12 @@ class Outline:
     def check(self) -> None:
         """Raise one CheckpointError with all that speaks against the merge."""
         if self.faults:
+            places = "place" if len(self.faults) == 1 else "places"
             raise CheckpointError(
-                f"the models disagree in {len(self.faults)} places:{listed(self.faults)}\n"
+                f"the models disagree in {len(self.faults)} {places}:{listed(self.faults)}\n"
                 f"tokenizer_source aligns embeddings of different vocabularies; --missing ignore "
-                f"(missing='ignore') copies what not all of them have"
+                f"(missing='ignore') copies what not all of them have; another shape or type is of "
+                f"another model"
             )
 
     def _partly_there(

@@ -83,7 +83,10 @@ class PeerMethod:
         if others < self.fewest or others > (self.most or others):
             count = f"{self.fewest}" if self.most == self.fewest else f"{self.fewest} or more"
             besides = " besides the base" if base is not None else ""
-            raise MergeError(f"{where}: {self.name} takes {count} models{besides}; it has {others}")
+            models = "model" if count == "1" else "models"
+            raise MergeError(
+                f"{where}: {self.name} takes {count} {models}{besides}; it has {others}"
+            )
 
     def given(
         self,

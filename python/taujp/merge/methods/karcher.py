@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..formula import Blend, Formula
 from ..method import tensor_method
-from ..recipe import one_number
+from ..recipe import one_number, whole_number
 from .multislerp import lengths_and_cosines, shares
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def karcher(n: int, *, steps: int = 10, tolerance: float = 1e-5) -> Formula:
     Source: Karcher 1977; mergekit 0.1.5 and arXiv 2603.04972.
     """
     limit = one_number("tolerance", tolerance, 0.0, 1.0)
-    most = int(one_number("steps", steps, 0, 10_000))
+    most = whole_number("steps", steps, 0, 10_000)
 
     def merged(parameter: Parameter) -> Iterator[Blend]:
         lengths, cosines = lengths_and_cosines(parameter.products)
