@@ -100,9 +100,29 @@ def test_one_clear_error(files, arguments, message):
     assert not (folder / "out.safetensors").exists()
 
 
-def test_merging_files_never_imports_torch(files):
+def test_warnings_are_one_line(files):
+    folder, base, _ = files
+    (known, tensor), *_ = base.items()
+    save_file({known: torch.ones(tensor.shape)}, folder / "fisher.safetensors")
+    fishers = f"{folder / 'fisher.safetensors'},{folder / 'fisher.safetensors'}"
+    _, _, *inputs = pair(folder)
+    options = ["--method", "fisher", "--fishers", fishers, "-q"]
+    done = run("merge", *inputs, *options, "-o", folder / "out.safetensors")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("taujp merge: fisher: ")
+
+
+# The kernels' methods, and those whose weights are found from dot products alone.
+@pytest.mark.parametrize(
+    "method", [None, "slerp", "nuslerp", "multislerp", "karcher", "model_stock"]
+)
+def test_merging_files_never_imports_torch(files, method):
     folder, _, _ = files
-    arguments = ["merge", *map(str, pair(folder)), "-o", str(folder / "out.safetensors")]
+    base = [] if method in ("slerp", "karcher") else [f"--base={folder / 'base.safetensors'}"]
+    words = [*base, *(f"--ckpt={folder / name}.safetensors=1" for name in "ac")]
+    words += [f"--method={method}"] if method else []
+    arguments = ["merge", *words, "-o", str(folder / "out.safetensors")]
     code = (
         "import sys; from taujp.cli import main; code = main(sys.argv[1:]); "
         "sys.exit(code or ('torch' in sys.modules) * 7 or ('numpy' in sys.modules) * 8)"

@@ -142,7 +142,7 @@ def test_files_give_the_bits_of_memory_and_say_what_was_used(tmp_path, dtype):
 def test_an_unfinished_merge_does_not_go_on_with_other_statistics(tmp_path, monkeypatch):
     from taujp.merge import worked_batch
 
-    monkeypatch.setattr(worked_batch, "_BATCH_TENSORS", 1)
+    monkeypatch.setattr(worked_batch, "BATCH_TENSORS", 1)
     base, ckpts = random_states(2)
     paths = [tmp_path / f"{i}.safetensors" for i in range(3)]
     for path, one in zip(paths, (base, *ckpts), strict=True):

@@ -111,6 +111,16 @@ def test_a_model_without_linear_layers():
         taujp.gather_grams(nn.Sequential(nn.Conv2d(3, 4, 2)), [torch.randn(2, 3, 4, 4)])
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("command", [["statistics", "grams"], ["factors"]])
+def test_commands_without_the_task_or_the_device(command, tmp_path, capsys):
+    common = [*command, "--model", "demo", "-o", str(tmp_path / "found.safetensors")]
+    assert main([*common, "--task", "zzz"]) == 1
+    assert "'zzz' is not registered" in capsys.readouterr().err
+    assert main([*common, "--task", "digits", "--device", "cuda"]) == 1
+    assert "device is 'cuda', which cannot be used here" in capsys.readouterr().err
+
+
 def test_the_command_gathers(tmp_path, capsys):
     out = tmp_path / "grams.safetensors"
     arguments = ["statistics", "grams", "--model", "demo", "--task", "digits", "--images", "3"]

@@ -33,6 +33,13 @@ def small_files(folder: Path, n: int, dtype: torch.dtype) -> list[Path]:
     return paths
 
 
+def one_tensor_a_batch(monkeypatch) -> None:
+    from taujp.merge import weighed_to_files, worked_batch
+
+    for module in (weighed_to_files, worked_batch):
+        monkeypatch.setattr(module, "BATCH_TENSORS", 1)
+
+
 def inputs_of(paths: list[Path], based: bool) -> tuple[list[Path], Path | None]:
     return paths[1:], paths[0] if based else None
 
@@ -88,9 +95,7 @@ def test_states_in_memory_to_a_file(tmp_path: Path, name: str, options) -> None:
 
 @pytest.mark.parametrize(("name", "options"), BOTH_WAYS)
 def test_an_interrupted_merge_goes_on(tmp_path: Path, monkeypatch, name: str, options) -> None:
-    from taujp.merge import worked_batch
-
-    monkeypatch.setattr(worked_batch, "_BATCH_TENSORS", 1)
+    one_tensor_a_batch(monkeypatch)
     base, *ckpts = save(tmp_path, 3)
     out = tmp_path / "o.safetensors"
     last: list[int] = []
@@ -139,6 +144,34 @@ def test_nonfinite_inputs_are_reported_with_their_place(tmp_path: Path, name, op
     assert not load_file(out)["large.weight"][765_432].isfinite()
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["slerp", "nuslerp", "multislerp", "karcher", "model_stock"])
+def test_nonfinite_inputs_that_are_allowed(tmp_path: Path, name: str, value: float) -> None:
+    base, *ckpts = small_files(tmp_path, 2, torch.float32)
+    tensors = load_file(ckpts[1])
+    tensors["layer.weight"][3, 4] = value
+    save_file(tensors, ckpts[1])
+    based = base if name in ("nuslerp", "model_stock") else None
+    out, options = tmp_path / "o.safetensors", {"method": name, "nonfinite": "allow"}
+    taujp.merge_many(ckpts, [1, 1], based, out=out, **options)
+    expected = taujp.merge_many(ckpts, [1, 1], based, **options)
+    for key, tensor in load_file(out).items():
+        assert torch.equal(tensor.nan_to_num(7.0), expected[key].nan_to_num(7.0)), key
+    assert not expected["layer.weight"][3, 4].isfinite()
+    assert expected["large.weight"].isfinite().all()
+
+
+def test_task_vectors_as_inputs(tmp_path: Path) -> None:
+    base, *vectors = small_files(tmp_path, 3, torch.float32)
+    rows, out = [[0.2, 0.3, 0.5], [1.0, 0.0, 1.0], [0.2, 0.3, 0.5]], tmp_path / "sweep"
+    options = {"method": "multislerp", "deltas": True}
+    written = taujp.merge_many(vectors, rows, base, out=out, **options)
+    expected = taujp.merge_many(vectors, rows, base, **options)
+    for path, merged in zip(written, expected, strict=True):
+        for key, tensor in load_file(path).items():
+            assert_same_bits(tensor, merged[key], key)
+
+
 @pytest.mark.parametrize(("name", "options"), BOTH_WAYS)
 def test_an_input_truncated_while_being_read_is_noticed(tmp_path: Path, name, options) -> None:
     paths, out = [tmp_path / f"{seed}.safetensors" for seed in range(3)], tmp_path / "o.safetensors"
@@ -159,9 +192,7 @@ def test_an_input_truncated_while_being_read_is_noticed(tmp_path: Path, name, op
 
 
 def test_other_options_begin_anew(tmp_path: Path, monkeypatch) -> None:
-    from taujp.merge import worked_batch
-
-    monkeypatch.setattr(worked_batch, "_BATCH_TENSORS", 1)
+    one_tensor_a_batch(monkeypatch)
     base, *ckpts = save(tmp_path, 3)
     out = tmp_path / "o.safetensors"
 

@@ -191,6 +191,22 @@ def test_pointwise_methods_need_no_torch_and_no_hash_seed(written, seed):
     assert config_of(out)["mark"] == 0  # of models without a base always the first
 
 
+@pytest.mark.parametrize("method", ["slerp", "nuslerp", "multislerp", "karcher", "model_stock"])
+def test_methods_of_dot_products_need_no_torch(tmp_path, method):
+    base, tuned = family(tmp_path, 2)
+    config = {"merge_method": method, "base_model": base, "models": models(tuned, weight=[1, 2])}
+    if method == "slerp":
+        config |= {"models": models(tuned), "base_model": tuned[0], "parameters": {"t": 0.3}}
+    if method in ("karcher", "model_stock"):
+        config |= {"models": models(tuned)}
+    if method == "karcher":
+        del config["base_model"]
+    path = tmp_path / "config.yml"
+    path.write_text(yaml.safe_dump(config))
+    done = subprocess.run([sys.executable, "-c", CODE, path, tmp_path / "out"], check=False)
+    assert done.returncode == 0
+
+
 def test_the_package_is_the_function(tmp_path):
     _, tuned = family(tmp_path, 2)
     config = {"merge_method": "linear", "models": models(tuned, weight=[1, 1])}

@@ -201,6 +201,7 @@ def test_modules_are_beginnings_of_names():
         "text_decoder": ["language_model.embed"],
         "default": ["text_model.norm", "logit_scale"],
     }
+    assert names_by_module(["default"], names, found) == {"default": names}
     with pytest.raises(MergeError, match=r"modules\.audio: no tensor .* text_model, logit_scale"):
         names_by_module(["audio"], names, found)
     with pytest.raises(MergeError, match=r"both mean 'text_model\.layers\.0\.x'"):
@@ -273,7 +274,7 @@ def test_weights_whose_sum_is_zero_are_no_shares():
 
 def test_configurations_that_cannot_be_read(tmp_path):
     with pytest.raises(
-        IsADirectoryError, match="configuration: cannot read .*expected a YAML file"
+        IsADirectoryError, match=r"configuration: cannot read .*expected a YAML file"
     ):
         read_documents(tmp_path)
     (tmp_path / "latin.yml").write_bytes(b"# \xe9\n")

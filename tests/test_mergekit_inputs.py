@@ -167,10 +167,18 @@ def test_files_have_no_tokenizer(tmp_path):
         f"{save(tmp_path / name, llama(seed=i))}/model.safetensors" for i, name in enumerate("ab")
     ]
     config = {"merge_method": "linear", "models": models(paths, weight=[1, 1])}
-    merged, _ = run(config, tmp_path / "out")
+    merged, notes = run(config, tmp_path / "out")
     assert set(merged) == set(llama())
+    assert any("has no config.json: the output gets no config and no tokenizer" in n for n in notes)
     with pytest.raises(MergeError, match="are files; expected folders"):
         run({**config, "tokenizer_source": "union"}, tmp_path / "other")
+
+
+def test_no_chat_template_to_choose_is_told(tmp_path):
+    _, paths = family(tmp_path, 2)
+    config = {"merge_method": "linear", "models": models(paths, weight=[1, 1])}
+    _, notes = run({**config, "chat_template": "auto"}, tmp_path / "out")
+    assert any("no model has a chat template: the output gets none" in note for note in notes)
 
 
 def test_yaml_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):

@@ -24,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Gather the factors of one task and write them."""
-    from taujp.data import find_task
+    from taujp.commands.task_argument import task_named
     from taujp.tangent.kronecker import gather_factors
     from taujp.train.model import load_model
 
     loaded = load_model(arguments.model, device=arguments.device)
-    splits = find_task(arguments.task).splits(loaded.transform, root=arguments.root)
+    splits = task_named(arguments.task).splits(loaded.transform, root=arguments.root)
     settings = {"model": arguments.model, "tasks": [arguments.task], "split": arguments.split}
     factors = gather_factors(
         loaded.model,

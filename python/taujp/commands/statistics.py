@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Gather the statistics of one model and write them."""
-    from taujp.data import find_task
+    from taujp.commands.task_argument import task_named
     from taujp.train.model import load_model
 
     if arguments.out.suffix != ".safetensors":
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load_model(arguments.model, device=arguments.device)
     if arguments.ckpt is not None:
         _load(loaded.model, arguments.ckpt)
-    task = find_task(arguments.task)
+    task = task_named(arguments.task)
     data = getattr(task.splits(loaded.transform, root=arguments.root), arguments.split)
     found = _gathered(arguments, loaded, task, data)
     path = found.save(arguments.out)

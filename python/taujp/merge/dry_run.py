@@ -61,8 +61,8 @@ def dry_run(
 
 def _memory(plan: FilePlan, part: Part) -> int:
     """Bytes of the engine's buffers, or of the largest tensor of all checkpoints at once."""
-    if part.job is not None:
-        return int(taujp_ext.stream().memory_bytes(part.job(Path())))
+    if part.jobs:
+        return max(int(taujp_ext.stream().memory_bytes(job(Path()))) for job in part.jobs)
     return max(_whole_tensor(plan, number) for number in part.numbers)
 
 
@@ -84,9 +84,10 @@ def _computing(plan: FilePlan, number: int) -> float:
     if work.copy:
         return 0.0
     merge, elements = plan.merge_of(number), work.size * len(work.sources)
-    if merge.formula is not None:
+    if merge.formula is not None and merge.formula.weights is None:
         return elements * _FORMULA_SECONDS / plan.threads
-    seconds = _STATISTIC_SECONDS if merge.recipe.surveys else _POINTWISE_SECONDS
+    statistic = merge.formula is not None or merge.recipe.surveys
+    seconds = _STATISTIC_SECONDS if statistic else _POINTWISE_SECONDS
     return elements * seconds / plan.threads
 
 

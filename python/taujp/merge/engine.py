@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import taujp_ext
 from taujp.checkpoint import CheckpointError
 
+from .gram import Gram
 from .journal import Done
 
 Finished = Sequence[tuple[int, Done]]
@@ -20,10 +22,26 @@ def run(plan: Any, finished: Callable[[Finished], None], tick: Callable[[int], N
     finished: is handed every tensor that is done, even when the run is then broken off.
     tick: is called with the bytes read so far; what it raises breaks the run off, as Ctrl-C does.
     """
-    try:
-        _watch(taujp_ext.stream().Job(plan), finished, tick)
-    except taujp_ext.stream().InputChanged as error:
-        raise CheckpointError(f"merge: {error}") from None
+
+    def taken(items: Sequence[Any]) -> None:
+        finished([(i.item, Done(i.nonfinite, tuple(i.fingerprints))) for i in items])
+
+    _run(plan, taken, tick)
+
+
+def multiply(plan: Any, tick: Callable[[int], None]) -> tuple[list[Gram], list[bool]]:
+    """Of a plan for products: those of each item, and whether an input of it held NaN or Inf."""
+    products: list[Gram] = [[]] * len(plan.items)
+    nonfinite = [False] * len(plan.items)
+
+    def taken(items: Sequence[Any]) -> None:
+        for i in items:
+            n = math.isqrt(len(i.products))
+            products[i.item] = [i.products[first : first + n] for first in range(0, n * n, n)]
+            nonfinite[i.item] = i.nonfinite
+
+    _run(plan, taken, tick)
+    return products, nonfinite
 
 
 def numbered(
@@ -33,17 +51,20 @@ def numbered(
     return lambda batch: finished([(numbers[item], done) for item, done in batch])
 
 
-def _watch(job: Any, finished: Callable[[Finished], None], tick: Callable[[int], None]) -> None:
+def _run(plan: Any, taken: Callable[[Sequence[Any]], None], tick: Callable[[int], None]) -> None:
+    try:
+        _watch(taujp_ext.stream().Job(plan), taken, tick)
+    except taujp_ext.stream().InputChanged as error:
+        raise CheckpointError(f"merge: {error}") from None
+
+
+def _watch(job: Any, taken: Callable[[Sequence[Any]], None], tick: Callable[[int], None]) -> None:
     try:
         ended = False
         while not ended:
             ended = job.wait(_TICK)
-            finished(_taken(job))
+            taken(job.take_finished())
             tick(job.bytes_done)
     finally:
         job.stop()
-        finished(_taken(job))
-
-
-def _taken(job: Any) -> Finished:
-    return [(f.item, Done(f.nonfinite, tuple(f.fingerprints))) for f in job.take_finished()]
+        taken(job.take_finished())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+    from .coefficients import Row
+    from .gram import Gram
     from .parameter import Parameter
     from .survey import Survey
 
@@ -22,9 +24,14 @@ class Blend:
 
 @dataclass(frozen=True)
 class Formula:
-    """`merged(parameter)` yields one result for each of `parameter.rows`, in their order.
+    """Either `weights` or `merged`.
 
-    (N results for its one row, checkpoint by checkpoint, where the method is `per_task`.)
+    weights(products, row): for one row of coefficients the weights [N] of the sum that the kernels
+    make of the vectors, from their dot products alone [N, N]. In plain numbers, so that a merge
+    from files to files needs no torch.
+
+    merged(parameter): yields one result for each of `parameter.rows`, in their order. (N results
+    for its one row, checkpoint by checkpoint, where the method is `per_task`.)
 
     A result is a merged task vector where there is a base (what comes after, theta0 + lambda *
     result, is the same for all methods), else the merged parameter itself: a tensor of the
@@ -39,7 +46,8 @@ class Formula:
     of them are, so that a later run cannot know them again.
     """
 
-    merged: Callable[[Parameter], Iterator[torch.Tensor | Blend]]
+    merged: Callable[[Parameter], Iterator[torch.Tensor | Blend]] | None = None
+    weights: Callable[[Gram, Row], Row] | None = None
     pointwise: bool = False
     blends: bool = False
     decomposes: bool = False

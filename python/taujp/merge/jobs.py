@@ -36,6 +36,28 @@ def weighted_job(plan: FilePlan, content: Path, merge: Merge, tables: Mapping[in
     return job
 
 
+def products_job(plan: FilePlan, merge: Merge, numbers: Collection[int]) -> Any:
+    """The engine's plan for the dot products of these works' vectors; it writes nothing."""
+    job = _job(plan, Path(), _words(Recipe(), len(merge.checkpoints), (), deltas=merge.deltas))
+    job.outputs = []
+    job.products = True
+    job.has_base = merge.base is not None and not merge.deltas  # task vectors need no theta0
+    bases = int(merge.base is not None and merge.deltas)
+    job.coefs = [[]]
+    job.items = [
+        taujp_ext.stream().Item(
+            copy=False,
+            size=plan.works[n].size,
+            coefs=0,
+            sources=plan.works[n].sources[bases:],
+            targets=[],
+            keys=[],
+        )
+        for n in numbers
+    ]
+    return job
+
+
 def copying_job(plan: FilePlan, content: Path, copies: Iterable[Copy]) -> Any:
     """For bytes that go as they are to each of their places."""
     job = _job(plan, content, _words(Recipe(), 0, (1.0,)))

@@ -15,6 +15,7 @@ import taujp_ext
 from .coefficients import Row
 from .errors import MergeError
 from .formula import Blend
+from .gram import Gram
 from .prepare import Merge
 
 _IN_CACHE = 1 << 16  # elements
@@ -93,8 +94,8 @@ class Parameter:
         return total.view(self.shape)
 
     @cached_property
-    def products(self) -> torch.Tensor:
-        """All dot products of the vectors, [N, N] float64 on the CPU; nothing is kept of them."""
+    def products(self) -> Gram:
+        """All dot products of the vectors, [N, N] in float64; nothing is kept of them."""
         taujp_ext.load()
         n = len(self.checkpoints)
         identity = torch.eye(n).unsqueeze(0)
@@ -110,9 +111,8 @@ class Parameter:
                 for part in parts:
                     self._check(part)
             total += found
-        order = torch.arange(n)
-        upper = order[:, None] <= order  # triu would wake all threads for a few numbers
-        return torch.where(upper, total, total.T)
+        upper = total.tolist()
+        return [[upper[min(i, j)][max(i, j)] for j in range(n)] for i in range(n)]
 
     @property
     def _bases(self) -> int:
@@ -141,6 +141,7 @@ def results_of(parameter: Parameter) -> Iterator[torch.Tensor | Blend]:
     """The method's results, as they come."""
     formula = parameter.merge.formula
     assert formula is not None
+    assert formula.merged is not None
     try:
         yield from formula.merged(parameter)
     except MergeError as error:

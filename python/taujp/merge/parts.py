@@ -1,4 +1,4 @@
-"""The works of a plan by what does them: the engine copies, the engine merges, torch works out."""
+"""The works of a plan by what does them: the engine copies, weighs and merges, torch works out."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import Any
 
 from .engine import Finished, numbered, run
 from .file_plan import COPY, FilePlan
-from .jobs import copying_job, merging_job
+from .jobs import copying_job, merging_job, products_job
+from .weighed_to_files import merge_weighed_to_files
 
 Numbers = Sequence[int]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Works that are done in one go; `job(content)` is the engine's plan for them.
+    """Works that are done in one go.
 
-    Where there is none their numbers go through torch.
+    jobs: the engine's plans for them, below `content`; none where they go through torch. weighed:
+    the weights of the last are found with the first.
     """
 
     numbers: Numbers
-    job: Callable[[Path], Any] | None
+    jobs: tuple[Callable[[Path], Any], ...] = ()
+    weighed: bool = False
 
 
 def parts_of(plan: FilePlan, numbers: Collection[int]) -> Iterator[Part]:
@@ -34,9 +37,9 @@ def parts_of(plan: FilePlan, numbers: Collection[int]) -> Iterator[Part]:
         here = [n for n in own if _in_torch(plan, n)]
         engine = sorted(set(own) - set(here))
         if engine:
-            yield Part(engine, _job(plan, merge, engine))
+            yield _part(plan, merge, engine)
         if here:
-            yield Part(here, None)
+            yield Part(here)
 
 
 def do_part(
@@ -47,8 +50,11 @@ def do_part(
     tick: Callable[[int], None],
 ) -> None:
     """`finished` is told each work by its number, `tick` the bytes read so far of this part."""
-    if part.job is not None:
-        run(part.job(content), numbered(part.numbers, finished), tick)
+    if part.weighed:
+        merge_weighed_to_files(plan, content, part.numbers, finished, tick)
+        return
+    if part.jobs:
+        run(part.jobs[0](content), numbered(part.numbers, finished), tick)
         return
     from .tensors_to_files import merge_tensors_to_files  # imports torch
 
@@ -57,12 +63,20 @@ def do_part(
 
 def _in_torch(plan: FilePlan, number: int) -> bool:
     work = plan.works[number]
-    return work.computed or (not work.copy and plan.merge_of(number).formula is not None)
+    if work.computed or work.copy:
+        return work.computed
+    formula = plan.merge_of(number).formula
+    return formula is not None and (formula.weights is None or plan.device != "cpu")
 
 
-def _job(plan: FilePlan, merge: int, numbers: Numbers) -> Callable[[Path], Any]:
-    if merge != COPY:
-        return lambda content: merging_job(plan, content, plan.assembly.merges[merge], numbers)
-    works = [plan.works[n] for n in numbers]
-    copies = [(work.size, work.sources[0], list(work.targets)) for work in works]
-    return lambda content: copying_job(plan, content, copies)
+def _part(plan: FilePlan, number: int, numbers: Numbers) -> Part:
+    """Of one merge, for the engine."""
+    if number == COPY:
+        works = [plan.works[n] for n in numbers]
+        copies = [(work.size, work.sources[0], list(work.targets)) for work in works]
+        return Part(numbers, (lambda content: copying_job(plan, content, copies),))
+    merge = plan.assembly.merges[number]
+    jobs: list[Callable[[Path], Any]] = [lambda content: merging_job(plan, content, merge, numbers)]
+    if merge.formula is not None:
+        jobs.insert(0, lambda _: products_job(plan, merge, numbers))
+    return Part(numbers, tuple(jobs), weighed=merge.formula is not None)

@@ -11,6 +11,7 @@ from .coefficients import Row
 from .formula import Blend
 from .parameter import Inputs, Parameter, pieces, results_of
 from .prepare import Merge
+from .weighing import weights_of
 
 # Elements of a piece: all that is made of them stays in the cache, and torch gives each operation
 # to one thread, where many threads would wait for each other after every one.
@@ -31,6 +32,10 @@ def work_out(
     Raises: NonfiniteInput where the merge does not allow it; MergeError of the method.
     """
     rows = merge.coefficients.tables[merge.coefficients.group_of(name)]
+    assert merge.formula is not None
+    if merge.formula.weights is not None:
+        parameter = Parameter(merge, name, rows, inputs, merge.donor.entries[name].shape)
+        return weights_of(merge, name, rows, parameter.products)
     places = _places(merge, rows)
     blends: dict[int, Row] = {}
     for parameter in _parts(merge, name, tuple(dict.fromkeys(rows)), inputs, found):

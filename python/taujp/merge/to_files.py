@@ -8,6 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from taujp.device import usable
+
 from .assembly import Assembly, alone
 from .errors import MergeError
 from .file_plan import FilePlan, plan_files
@@ -107,19 +109,10 @@ def _check_files_only(plan: FilePlan, team: Team) -> None:
 
 def _there(device: str) -> str:
     """The device, or a MergeError where this machine lacks it."""
-    if device == "cpu":
-        return device
-    import torch
-
     try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise MergeError(
-            f"device is {device!r}, which cannot be used here ({reason}); expected 'cpu', or "
-            f"'cuda' where torch finds a GPU"
-        ) from None
-    return device
+        return usable(device)
+    except ValueError as error:
+        raise MergeError(str(error)) from None
 
 
 def _check_shard_size(shard_size: int | None, target: Path) -> None:

@@ -17,10 +17,9 @@ from .file_plan import FilePlan, Work
 from .file_sources import BYTES, Place
 from .jobs import Copy, copying_job, weighted_job
 from .journal import Done
+from .weighed_to_files import BATCH_BYTES, BATCH_TENSORS
 
-_BLENDED_BYTES = 256 << 20  # inputs that are read before the engine reads them once more
 _RESULT_BYTES = 64 << 20  # results that wait in memory, unless one tensor's are more
-_BATCH_TENSORS = 256
 
 
 @dataclass
@@ -55,8 +54,8 @@ class Batch:
         waiting = sum(result.nbytes for results in self.results.values() for result in results)
         return (
             bool(self.made)
-            or len(self.blends) + len(self.results) >= _BATCH_TENSORS
-            or self.bytes_read >= _BLENDED_BYTES
+            or len(self.blends) + len(self.results) >= BATCH_TENSORS
+            or self.bytes_read >= BATCH_BYTES
             or waiting >= _RESULT_BYTES
         )
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from taujp.merge.errors import MergeError
 
 from .config import WHOLE
-from .layers import Tower, numbered
+from .layers import Tower
 
-DEFAULT = "default"  # what is left: mergekit's module of a model whose architecture it infers
+DEFAULT = "default"  # what is left: all of a model of one tower, as in mergekit
 # mergekit's names of modules whose tensors begin otherwise.
 BEGINNINGS = {
     "text_decoder": ("text_decoder", "language_model", "model.language_model"),
@@ -38,8 +38,7 @@ def names_by_module(
                     f"modules: {taken[name]} and {module} both mean {name!r}; name it once"
                 )
     if DEFAULT in modules:
-        loose = (n for n in names if (numbered(n) or ("",))[0] not in towers)
-        found[DEFAULT] = [name for name in loose if name not in taken]
+        found[DEFAULT] = [name for name in names if name not in taken]
     return found
 
 

@@ -29,7 +29,8 @@ def make_fabric(
     `device`: "cpu", "cuda" or one GPU. `devices`: processes on this machine; None: those that
     torchrun started, else one. Without torchrun, Fabric runs the same command again for each.
     "tf32": fp32 with TF32 matrix products; "bf16": autocast. ImportError without
-    lightning-fabric; ValueError for an unknown precision or a number that torchrun contradicts.
+    lightning-fabric; ValueError for an unknown precision, a GPU where there is none, or
+    a number that torchrun contradicts.
     """
     if precision not in FABRIC_PRECISIONS:
         raise ValueError(
@@ -40,6 +41,8 @@ def make_fabric(
     if precision == "tf32":
         torch.set_float32_matmul_precision("high")
     kind, precision_name = torch.device(device), FABRIC_PRECISIONS[precision]
+    if kind.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"make_fabric: device is '{kind}', and torch finds no GPU; expected 'cpu'")
     one = 1 if kind.index is None else [kind.index]
     many = here * nodes > 1
     fabric = fabric_class(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from taujp.data import DEMO_MODEL, WordTokenizer
+from taujp.device import usable
 
 PRETRAINED = "openai"
 
@@ -24,10 +25,12 @@ def load_model(name: str, *, device: str = "cpu") -> ImageTextModel:
     """Loads "demo", a folder with an open_clip model, or NAME[:WEIGHTS] of open_clip in fp32.
 
     WEIGHTS: a tag of open_clip (default "openai"), a file, or "none" for random weights. ValueError
-    for a name or tag that open_clip does not know; ImportError without it.
+    for a name or tag that open_clip does not know, and for a device that is not there; ImportError
+    without it.
     """
     import open_clip
 
+    device = usable(device)
     if name == "demo" or Path(name).is_dir():
         return _from_folder(DEMO_MODEL if name == "demo" else Path(name), device)
     architecture, _, weights = name.partition(":")

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from ..formula import Blend, Formula
+from ..coefficients import Row
+from ..formula import Formula
+from ..gram import Gram, Numbers, applied, dot, length_of, lengths_and_cosines, moved
 from ..method import tensor_method
 from ..recipe import one_number, whole_number
-from .multislerp import lengths_and_cosines, shares
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..parameter import Parameter
-
+from .multislerp import shares
 
 OPPOSITE = 1e-6
 
@@ -35,53 +29,49 @@ def karcher(n: int, *, steps: int = 10, tolerance: float = 1e-5) -> Formula:
     limit = one_number("tolerance", tolerance, 0.0, 1.0)
     most = whole_number("steps", steps, 0, 10_000)
 
-    def merged(parameter: Parameter) -> Iterator[Blend]:
-        lengths, cosines = lengths_and_cosines(parameter.products)
-        for row in parameter.rows:
-            weights = lengths.new_tensor(shares(row))
-            directed = weights.where(lengths > limit, 0.0)
-            if not bool((directed != 0).any()):
-                yield Blend((0.0,) * n)
-                continue
-            mean = _mean(cosines, directed / directed.sum(), most, limit)
-            point = mean * float(weights @ lengths)
-            yield Blend(tuple((point / lengths).where(directed != 0, 0.0).tolist()))
+    def weights(products: Gram, row: Row) -> Row:
+        lengths, cosines = lengths_and_cosines(products)
+        shared = shares(row)
+        directed = [w if length > limit else 0.0 for w, length in zip(shared, lengths, strict=True)]
+        if not any(directed):
+            return (0.0,) * n
+        mean = _mean(cosines, shares(directed), most, limit)
+        size = dot(shared, lengths)
+        return tuple(
+            m * size / length if w else 0.0
+            for m, w, length in zip(mean, directed, lengths, strict=True)
+        )
 
-    return Formula(merged, blends=True)
+    return Formula(weights=weights)
 
 
-def _mean(cosines: Tensor, weights: Tensor, steps: int, tolerance: float) -> Tensor:
+def _mean(cosines: Gram, weights: Numbers, steps: int, tolerance: float) -> Numbers:
     """The mean by its weights [N] on the units."""
-    mean = weights
-    length = _length(cosines, mean)
-    if length < tolerance:  # they cancel: begin at the first
-        mean = weights.new_zeros(weights.shape)
-        mean[int((weights != 0).nonzero()[0])] = length = 1.0
-    mean = mean / length
+    mean = list(weights)
+    length = length_of(mean, cosines)
+    if length <= tolerance:  # they cancel: begin at the first
+        mean = [0.0] * len(mean)
+        mean[next(i for i, w in enumerate(weights) if w)] = length = 1.0
+    mean = [m / length for m in mean]
     for _ in range(steps):
         tangent = _tangent(cosines, weights, mean, tolerance)
-        size = _length(cosines, tangent)
-        if size < tolerance:
+        size = length_of(tangent, cosines)
+        if size <= tolerance:
             break
-        mean = mean * math.cos(size) + tangent * (math.sin(size) / size)
-        mean = mean / _length(cosines, mean)
+        mean = moved(mean, tangent, size)
+        length = length_of(mean, cosines)
+        mean = [m / length for m in mean]
     return mean
 
 
-def _tangent(cosines: Tensor, weights: Tensor, mean: Tensor, tolerance: float) -> Tensor:
+def _tangent(cosines: Gram, weights: Numbers, mean: Numbers, tolerance: float) -> Numbers:
     """sum_i w_i log_m(u_i)."""
-    tangent = weights.new_zeros(weights.shape)
-    for i, (weight, cosine) in enumerate(
-        zip(weights.tolist(), (cosines @ mean).tolist(), strict=True)
-    ):
+    tangent = [0.0] * len(mean)
+    for i, (weight, cosine) in enumerate(zip(weights, applied(cosines, mean), strict=True)):
         angle = math.acos(min(max(cosine, -1.0), 1.0))
-        if weight == 0 or angle < tolerance or math.pi - angle < OPPOSITE:
+        if weight == 0 or angle <= tolerance or math.pi - angle < OPPOSITE:
             continue
         factor = weight * angle / math.sin(angle)
-        tangent = tangent - factor * cosine * mean
+        tangent = [t - factor * cosine * m for t, m in zip(tangent, mean, strict=True)]
         tangent[i] += factor
     return tangent
-
-
-def _length(cosines: Tensor, point: Tensor) -> float:
-    return math.sqrt(max(float(point @ cosines @ point), 0.0))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from ..coefficients import Row
 from ..errors import MergeError
-from ..formula import Blend, Formula
+from ..formula import Formula
+from ..gram import Gram, applied, dot, length_of, lengths_and_cosines, moved
 from ..method import tensor_method
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..parameter import Parameter
 
 NOTHING = 1e-7  # a length that is rounding alone: products have 16 digits
 
@@ -31,23 +26,13 @@ def multislerp(n: int, *, normalize: bool = True) -> Formula:
     Source: C. Goddard, "Multi-SLERP", as in mergekit 0.1.5.
     """
 
-    def merged(parameter: Parameter) -> Iterator[Blend]:
-        lengths, cosines = lengths_and_cosines(parameter.products)
-        for row in parameter.rows:
-            weights = shares(row) if normalize else row
-            yield Blend(_weights(lengths, cosines, weights))
+    def weights(products: Gram, row: Row) -> Row:
+        return _weights(products, shares(row) if normalize else row)
 
-    return Formula(merged, blends=True)
+    return Formula(weights=weights)
 
 
-def lengths_and_cosines(products: Tensor) -> tuple[Tensor, Tensor]:
-    """|v_i| [N] and the products of the units [N, N], float64; a vector of zeros has no unit: 0."""
-    lengths = products.diagonal().sqrt()
-    inverse = (1.0 / lengths).where(lengths > 0, 0.0)
-    return lengths, products * inverse[:, None] * inverse[None, :]
-
-
-def shares(row: tuple[float, ...]) -> tuple[float, ...]:
+def shares(row: Sequence[float]) -> Row:
     """c / sum(c)."""
     total = sum(row)
     if abs(total) < 1e-8:
@@ -55,15 +40,17 @@ def shares(row: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(c / total for c in row)
 
 
-def _weights(lengths: Tensor, cosines: Tensor, weights: tuple[float, ...]) -> tuple[float, ...]:
+def _weights(products: Gram, row: Row) -> Row:
     """Of the vectors; points are written by their weights on the units."""
-    w = lengths.new_tensor(weights)
-    length = math.sqrt(max(float(w @ cosines @ w), 0.0))
+    lengths, cosines = lengths_and_cosines(products)
+    length = length_of(row, cosines)
     if length < NOTHING:
-        return weights
-    mean = w / length
-    tangent = w - float(w @ cosines @ mean) * mean
-    size = math.sqrt(max(float(tangent @ cosines @ tangent), 0.0))
-    point = mean * math.cos(size) + tangent * (math.sin(size) / size if size > 0 else 1.0)
-    point = point * float(w @ lengths)
-    return tuple((point / lengths).where(lengths > 0, 0.0).tolist())
+        return row
+    mean = [w / length for w in row]
+    along = dot(row, applied(cosines, mean))
+    tangent = [w - along * m for w, m in zip(row, mean, strict=True)]
+    point = moved(mean, tangent, length_of(tangent, cosines))
+    size = dot(row, lengths)
+    return tuple(
+        p * size / length if length > 0 else 0.0 for p, length in zip(point, lengths, strict=True)
+    )

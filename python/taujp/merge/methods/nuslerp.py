@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..formula import Blend, Formula
+from ..coefficients import Row
+from ..formula import Formula
+from ..gram import Gram
 from ..method import tensor_method
 from ..recipe import one_of
 from .slerp import cosine_of, on_the_arc, share_of_second
@@ -39,10 +41,8 @@ def nuslerp(n: int, *, along: str = "tensor") -> Formula:
     """
     chosen = one_of("along", along, ALONG)
 
-    def merged(parameter: Parameter) -> Iterator[Blend]:
-        cosine = cosine_of(parameter.products)
-        for row in parameter.rows:
-            yield Blend(on_the_arc(cosine, share_of_second(row), PARALLEL))
+    def weights(products: Gram, row: Row) -> Row:
+        return on_the_arc(cosine_of(products), share_of_second(row), PARALLEL)
 
     def merged_along(parameter: Parameter) -> Iterator[Tensor]:
         one, two = parameter.vectors
@@ -52,7 +52,7 @@ def nuslerp(n: int, *, along: str = "tensor") -> Formula:
             first, second = _on_the_arcs(cosine, share_of_second(row))
             yield one * first + two * second
 
-    return Formula(merged, blends=True) if chosen == "tensor" else Formula(merged_along)
+    return Formula(weights=weights) if chosen == "tensor" else Formula(merged_along)
 
 
 def _cosines(one: Tensor, two: Tensor, dim: int) -> Tensor:

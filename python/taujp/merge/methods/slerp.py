@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from ..coefficients import Row
 from ..errors import MergeError
-from ..formula import Blend, Formula
+from ..formula import Formula
+from ..gram import Gram
 from ..method import tensor_method
 from ..recipe import one_number
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..parameter import Parameter
 
 
 @tensor_method(
@@ -33,22 +28,20 @@ def slerp(n: int, *, parallel: float = 0.9995) -> Formula:
     """
     limit = one_number("parallel", parallel, 0.0, 1.0)
 
-    def merged(parameter: Parameter) -> Iterator[Blend]:
-        cosine = cosine_of(parameter.products)
-        for row in parameter.rows:
-            yield Blend(on_the_arc(cosine, share_of_second(row), limit))
+    def weights(products: Gram, row: Row) -> Row:
+        return on_the_arc(cosine_of(products), share_of_second(row), limit)
 
-    return Formula(merged, blends=True)
+    return Formula(weights=weights)
 
 
-def cosine_of(products: Tensor) -> float:
+def cosine_of(products: Gram) -> float:
     """The cosine of two vectors from their products [2, 2]; 1 where one is zero: no angle."""
-    (aa, ab), (_, bb) = products.tolist()
+    (aa, ab), (_, bb) = products
     scale = math.sqrt(aa) * math.sqrt(bb)
     return min(max(ab / scale, -1.0), 1.0) if scale > 0 else 1.0
 
 
-def share_of_second(row: tuple[float, ...]) -> float:
+def share_of_second(row: Row) -> float:
     """t from the two coefficients."""
     total = row[0] + row[1]
     if abs(total) < 1e-8:
@@ -60,7 +53,7 @@ def share_of_second(row: tuple[float, ...]) -> float:
 
 def on_the_arc(cosine: float, t: float, limit: float) -> tuple[float, float]:
     """The two weights; those of the straight line where the arc has none of its own."""
-    if abs(cosine) > limit:
-        return 1.0 - t, t
     omega = math.acos(cosine)
+    if abs(cosine) > limit or omega == 0:
+        return 1.0 - t, t
     return math.sin((1.0 - t) * omega) / math.sin(omega), math.sin(t * omega) / math.sin(omega)
