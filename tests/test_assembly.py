@@ -232,3 +232,20 @@ def test_a_shard_size_that_makes_no_sense(tmp_path: Path) -> None:
         taujp.merge_many(ckpts, [1, 1], out=tmp_path / "o", shard_size=0)
     with pytest.raises(MergeError, match="names one file"):
         taujp.merge_many(ckpts, [1, 1], out=tmp_path / "o.safetensors", shard_size=10)
+
+
+def test_results_that_float16_cannot_hold(tmp_path: Path) -> None:
+    ckpts = saved(tmp_path, 2)
+    whole = {"coefs": [1e6], "base": ckpts[0], "dtype": torch.float16}
+    told = r"too large for float16.*'embed'.*bfloat16 or float32"
+    with pytest.raises(MergeError, match=told):
+        taujp.merge_many(ckpts[1:], **whole)
+    with pytest.raises(MergeError, match=told):
+        taujp.merge_many(ckpts[1:], out=tmp_path / "o.safetensors", **whole)
+    assert not [path for path in tmp_path.iterdir() if "o.safetensors" in path.name]
+    merged = taujp.merge_many(ckpts[1:], nonfinite="allow", **whole)
+    written = taujp.merge_many(
+        ckpts[1:], out=tmp_path / "o.safetensors", nonfinite="allow", **whole
+    )
+    assert merged["embed"].isinf().any()
+    assert_same_states(load_file(written), merged)

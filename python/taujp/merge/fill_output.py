@@ -16,6 +16,7 @@ from .fingerprints import fingerprints_of
 from .journal import Done, Journal, read_journal
 from .nonfinite_files import report_nonfinite
 from .output_layout import OutputLayout
+from .overflow import Overflow, check_written
 from .partial_output import PartialOutput
 from .parts import do_part, parts_of
 from .provenance import with_fingerprints
@@ -49,12 +50,13 @@ def fill(
             unchanged(checkpoint)
         team.wait()  # files are read back once nobody writes to any
         _verify(plan, partial, journal)
+        check_written(plan, partial.content, journal.done)
         team.wait()
         if team.first:
             _write_headers(plan, layout, partial)
     except BaseException as error:
         alone = team.size == 1
-        if alone and (not journal.done or isinstance(error, CheckpointError)):
+        if alone and (not journal.done or isinstance(error, CheckpointError | Overflow)):
             partial.discard()  # nothing in it that a later run could go on from
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(_interrupted(plan, partial, journal)) from None

@@ -16,6 +16,7 @@ from .assembly import inputs_of
 from .into import rooms
 from .launch import call_kernel
 from .nonfinite import report_nonfinite
+from .overflow import check_results
 from .prepare import Merge
 from .tensors_in_memory import merge_tensors
 
@@ -43,6 +44,8 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
         faults += _merge_run(merge, device, names[first:last], [r[first:last] for r in results])
     if not merge.allow_nonfinite:
         report_nonfinite(merge, faults)
+        for row in results:
+            check_results(names, row)
     merged = [dict(zip(names, row, strict=True)) for row in results]
     return [_state_dict(merge, device, one) for one in merged]
 

@@ -1,7 +1,7 @@
 """Consensus merging: drop the weights that matter to one task alone, or to none."""
 
 from ..method import merge_method
-from ..recipe import Recipe, one_number
+from ..recipe import Recipe, one_number, whole_number
 
 
 @merge_method("consensus")
@@ -15,5 +15,5 @@ def consensus(n: int, *, share: float = 0.4, tasks: int = 2) -> Recipe:
     Source: Wang et al. 2024, arXiv 2405.07813.
     """
     least = one_number("share", share, 0.0, float("inf"))
-    needed = int(one_number("tasks", tasks, 0, n))
+    needed = whole_number("tasks", tasks, 0, n)
     return Recipe(fold="consensus", dials=(least, needed))

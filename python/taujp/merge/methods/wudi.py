@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..formula import Blend, Formula
 from ..method import tensor_method
-from ..recipe import one_number
+from ..recipe import one_number, whole_number
 from .tsv_m import means
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
     move an element by 0.003 at most.
     Source: Cheng et al. 2025, arXiv 2503.08099.
     """
-    count = int(one_number("steps", steps, 0, 1_000_000))
+    count = whole_number("steps", steps, 0, 1_000_000)
     length = one_number("rate", rate, 0.0, 1e3)
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
