@@ -135,3 +135,20 @@ def test_processes_share_a_study(tmp_path, by):
         assert study.best_value == 0
     for out, _ in told:
         assert int(out.split()[0]) >= 12
+
+
+@pytest.mark.parametrize("storage", ["foo://bar", "sqlite:////proc/none/study.db", "/proc/none/x"])
+def test_a_storage_that_cannot_be_used_is_one_sentence(storage):
+    with pytest.raises(ValueError, match=r"the storage .* cannot be used \(.+\); expected a"):
+        taujp.search(bowl, SPACE, by="tpe", trials=1, storage=storage, study="x")
+
+
+def test_a_coefficient_lies_between_whole_ends():
+    from taujp.searching.space import values_of
+
+    (values,) = values_of({"coefficient": Range(0, 1)}).values()
+    assert not values.whole
+    with pytest.raises(ValueError, match="a grid needs its points"):
+        values.grid("coefficient")
+    with pytest.raises(ValueError, match=r"'coefficient' has the value 'a'; expected numbers"):
+        values_of({"coefficient": ["a", 0.5]})

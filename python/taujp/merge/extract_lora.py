@@ -102,6 +102,8 @@ def extract_lora(
         open_checkpoint(finetuned, label="fine-tuned", rename=rename),
     )
     target = Path(os.path.abspath(out))
+    if target.suffix == ".safetensors":
+        raise MergeError(f"lora: out is {str(out)!r}; expected the name of a folder, as PEFT's are")
     inputs = [file.path for c in (pair.theta0, pair.theta) for file in c.files]
     written = ("adapter_config.json", WEIGHTS)
     check_target(target, overwrite=overwrite, writes=written, inputs=inputs)

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 MOST_POINTS = 1_000_000  # of a grid; more is a mistake, or work for a sampler
@@ -121,8 +121,11 @@ def key_of(point: Mapping[str, Any]) -> str:
 
 
 def _values(name: str, values: Any) -> Values:
+    coefficient = name.partition(":")[0] == "coefficient"
     if isinstance(values, Range):
-        return values
+        # from 0 to 1 are all numbers between, not those two
+        low, high = float(values.low), float(values.high)
+        return replace(values, low=low, high=high) if coefficient else values
     given = values.tolist() if hasattr(values, "tolist") else values
     given = [given] if isinstance(given, PLAIN) else given
     if not isinstance(given, Sequence) or not given:
@@ -133,6 +136,11 @@ def _values(name: str, values: Any) -> Values:
             raise ValueError(
                 f"search: {name!r} has the value {value!r}; expected finite numbers, texts, "
                 "booleans or None"
+            )
+        if coefficient and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(
+                f"search: {name!r} has the value {value!r}; expected numbers, as 0.1,0.3 or "
+                "START:END:COUNT on the command line"
             )
     return tuple(dict.fromkeys(given))
 

@@ -26,7 +26,7 @@ def study_of(
     other models, tasks or data.
     """
     optuna = _optuna()
-    with _quiet(optuna):
+    with _quiet(optuna), _usable(storage):
         study = optuna.create_study(
             storage=_storage(optuna, storage),
             study_name=name,
@@ -45,6 +45,19 @@ def study_of(
             f"{', '.join(differing)}; choose another study=, or another storage="
         )
     return study
+
+
+@contextmanager
+def _usable(storage: Any) -> Iterator[None]:
+    """A database has errors of its own for each driver: whatever they are, one sentence."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"search: the storage {storage!r} cannot be used ({reason}); expected a database's URL "
+            f"such as sqlite:///study.db, or a file in a folder that exists"
+        ) from error
 
 
 def run_study(
