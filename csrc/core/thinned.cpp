@@ -1,8 +1,6 @@
 #include "core/thinned.h"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
 
 #include "core/make_run.h"
 #include "core/parallel.h"
@@ -10,7 +8,6 @@
 #include "core/scalar.h"
 #include "core/scratch.h"
 #include "core/tiles.h"
-#include "merge/odds.h"
 
 namespace taujp {
 namespace {
@@ -68,30 +65,7 @@ class ThinnedRows {
   bool nonfinite_ = false;
 };
 
-OddsByRank odds_of_one(const Recipe& recipe, int i, int64_t row) {
-  const double density = recipe.density[i];
-  OddsByRank odds;
-  if (density >= 1) return odds;
-  odds.limits.assign(row, 0);
-  odds.scales.assign(row, 1.0f);
-  for (int64_t rank = 0; rank < row && density > 0; ++rank) {
-    const double p = odds_of(rank, row, density, recipe.spread);
-    odds.limits[rank] = limit_of(p);
-    if (recipe.rescale == Rescale::density) odds.scales[rank] = static_cast<float>(1.0 / p);
-  }
-  return odds;
-}
-
 }  // namespace
-
-std::vector<OddsByRank> odds_by_rank(const Recipe& recipe, int64_t row) {
-  if (row >= int64_t{1} << 32)
-    throw std::invalid_argument("a row of " + std::to_string(row) +
-                                " elements; ranks are found in rows of less than 2^32");
-  std::vector<OddsByRank> odds;
-  for (int i = 0; i < recipe.checkpoints; ++i) odds.push_back(odds_of_one(recipe, i, row));
-  return odds;
-}
 
 int64_t thinned_tile(const Parameter& parameter) {
   const int64_t row = std::max<int64_t>(parameter.row, 1);

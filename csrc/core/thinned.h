@@ -4,19 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/odds_by_rank.h"
 #include "core/recipe.h"
 
 namespace taujp {
-
-// What a coin is compared with, and what stays is multiplied with, by rank [row]; none where
-// everything stays.
-struct OddsByRank {
-  std::vector<uint32_t> limits;
-  std::vector<float> scales;
-};
-
-// One a checkpoint.
-std::vector<OddsByRank> odds_by_rank(const Recipe& recipe, int64_t row);
 
 // Elements to a tile: whole rows of the parameter.
 int64_t thinned_tile(const Parameter& parameter);
