@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
-import time
+import pstats
 from pathlib import Path
 
 import pytest
@@ -64,22 +65,19 @@ models:
   - {model: a, parameters: {weight: [0.1, 0.9]}}
   - {model: b, parameters: {weight: [{filter: mlp, value: 0.3}, {value: 0.4}]}}
 """
-    taken = {}
+    calls = {}
     for tensors, folders in deep.items():
         file = config_file(config, folders, tmp_path / f"{tensors}.yml")
-        start = time.process_time()  # of this process alone: the machine may be busy
-        (plan,) = planned(file, tmp_path / "out")
-        taken[tensors] = time.process_time() - start
+        profile = cProfile.Profile()
+        (plan,) = profile.runcall(lambda file=file: list(planned(file, tmp_path / "out")))
+        calls[tensors] = pstats.Stats(profile).total_calls  # not seconds: the machine may be busy
         built = plan if hasattr(plan, "assembly") else plan[0]
         assert sum(len(merge.names) for merge in built.assembly.merges) == tensors
-    assert taken[16_023] < 30, taken
-    assert taken[16_023] < 8 * taken[4_008], taken  # four times the tensors
+    assert calls[16_023] < 5 * calls[4_008], calls  # four times the tensors
 
 
-def test_many_tensors_are_merged_in_seconds(deep, tmp_path):
-    start = time.process_time()
+def test_many_tensors_are_merged(deep, tmp_path):
     merged = weights(by_taujp(VECTORS, deep[16_023], tmp_path))
-    assert time.process_time() - start < 30
     assert len(merged) == 16_023
     name = "model.layers.1779.mlp.up_proj.weight"
     base, a, b = (weights(folder)[name].double() for folder in deep[16_023].values())

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import taujp
 from taujp.merge import spectrum as module
 from taujp.merge.orthogonal import inverse_root, orthogonal
 from taujp.merge.spectrum import gram, spectrum, strongest
@@ -96,3 +97,29 @@ def test_directions_of_no_strength_have_no_polar_factor():
     root, values = inverse_root(matrix)
     assert torch.equal(values, values.sort().values)
     assert torch.linalg.matrix_rank(root, rtol=1e-6) == 10
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-6])
+def test_tsv_m_of_tasks_that_nearly_share_a_direction(apart: float) -> None:
+    """The weakest value of [U_1 U_2] is about `apart`; its direction must not be lost."""
+    generator = torch.Generator().manual_seed(0)
+    left, _ = torch.linalg.qr(torch.randn(300, 300, generator=generator).double())
+    right, _ = torch.linalg.qr(torch.randn(300, 300, generator=generator).double())
+    strengths = torch.linspace(2.0, 1.0, 150).double()
+    near = left[:, 150:].clone()
+    near[:, 0] = torch.nn.functional.normalize(left[:, 0] + apart * left[:, 150], dim=0)
+    sides = ((left[:, :150], right[:150]), (near, right[150:]))
+    states = [{"w": ((u * strengths) @ v).float()} for u, v in sides]
+    base = {"w": torch.zeros(300, 300)}
+    merged = taujp.merge_many(states, [1.0, 1.0], base, method="tsv_m", dtype="float32")["w"]
+    parts = [torch.linalg.svd(state["w"].double()) for state in states]
+    u = torch.cat([part[0][:, :150] for part in parts], 1)
+    s = torch.cat([part[1][:150] for part in parts])
+    v = torch.cat([part[2][:150] for part in parts])
+
+    def polar(matrix: torch.Tensor) -> torch.Tensor:
+        a, _, b = torch.linalg.svd(matrix, full_matrices=False)
+        return a @ b
+
+    expected = (polar(u) * s) @ polar(v)
+    assert float((merged.double() - expected).norm() / expected.norm()) < 1e-4

@@ -9,6 +9,7 @@ from .spectrum import WEAKEST, gram
 # The weakest singular value, of the strongest, with which a product in fp32 is right to 1e-5:
 # its error, of each element, grows as strongest / weakest.
 _FP32 = 1e-4
+_DEPENDENT = 1e-9  # of the strongest; weaker ones are rounding of what was decomposed in float64
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
@@ -29,6 +30,22 @@ def inverse_root(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     there = values > WEAKEST * values[-1:]
     quarter = vectors[:, there] * values[there].rsqrt()
     return gram(quarter), values
+
+
+def inverse_root_by_svd(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same where rows nearly depend on each other: their weakest value is no square's root.
+
+    Slower, and right to 1e-16 of the strongest value, where eigenvalues are to 1e-8.
+    """
+    vectors, values, _ = torch.linalg.svd(rows.double(), full_matrices=False)
+    vectors, values = vectors.flip(1), values.flip(0)
+    there = values > _DEPENDENT * values[-1:]
+    return gram(vectors[:, there] * values[there].rsqrt()), values
+
+
+def dependent(*values: torch.Tensor) -> bool:
+    """Whether some directions nearly lie in the span of the others; values: ascending."""
+    return any(len(v) > 0 and bool(v[0] < _FP32 * v[-1]) for v in values)
 
 
 def product(root: torch.Tensor, matrix: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:

@@ -26,6 +26,10 @@ class Spectrum(NamedTuple):
     values: torch.Tensor  # [r]
     right: torch.Tensor  # [r, n]
 
+    def first(self, count: int) -> Spectrum:
+        """The strongest `count` directions."""
+        return Spectrum(self.left[:, :count], self.values[:count], self.right[:count])
+
 
 def gram(rows: torch.Tensor) -> torch.Tensor:
     """A A^T of a matrix [m, n], at about half the work."""
@@ -54,8 +58,7 @@ def strongest(matrix: torch.Tensor, count: int) -> Spectrum:
     found = None
     if matrix.shape[0] > max(_SMALL, 3 * count) and count > 0:
         found = _corrected(matrix, count)
-    left, values, right = found or spectrum(matrix)
-    return Spectrum(left[:, :count], values[:count], right[:count])
+    return (found or spectrum(matrix)).first(count)
 
 
 def _corrected(matrix: torch.Tensor, count: int) -> Spectrum | None:

@@ -30,7 +30,7 @@ def tsv_m(n: int) -> Formula:
     """
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
-        from ..spectrum import strongest
+        from ..spectrum import spectrum, strongest
 
         if len(parameter.shape) != 2 or min(parameter.shape) < n:
             yield from means(parameter)
@@ -38,7 +38,12 @@ def tsv_m(n: int) -> Formula:
         count = min(parameter.shape) // n
         kept = [strongest(parameter.vector(i), count) for i in parameter.checkpoints]
         for row in parameter.rows:
-            yield _together(kept, row)
+            found = _together(kept, row)
+            if found is None:  # tasks share directions but for what only float64 tells apart
+                kept = [spectrum(parameter.vector(i)).first(count) for i in parameter.checkpoints]
+                found = _together(kept, row, by_svd=True)
+            assert found is not None
+            yield found
 
     return Formula(merged, decomposes=True)
 
@@ -49,11 +54,16 @@ def means(parameter: Parameter) -> Iterator[Blend]:
         yield Blend(tuple(c / len(row) for c in row))
 
 
-def _together(kept: list[Spectrum], row: tuple[float, ...]) -> Tensor:
-    """U' diag(c S) V', with U' = U (U^T U)^(-1/2) and V' = (V V^T)^(-1/2) V."""
+def _together(
+    kept: list[Spectrum], row: tuple[float, ...], *, by_svd: bool = False
+) -> Tensor | None:
+    """U' diag(c S) V', with U' = U (U^T U)^(-1/2) and V' = (V V^T)^(-1/2) V.
+
+    None where U's columns or V's rows nearly depend on each other; by_svd: right there too.
+    """
     import torch
 
-    from ..orthogonal import inverse_root, product
+    from ..orthogonal import dependent, inverse_root, inverse_root_by_svd, product
 
     used = [(triple, c) for triple, c in zip(kept, row, strict=True) if c != 0]
     if not used:
@@ -61,6 +71,9 @@ def _together(kept: list[Spectrum], row: tuple[float, ...]) -> Tensor:
     left = torch.cat([triple.left for triple, _ in used], 1)
     right = torch.cat([triple.right for triple, _ in used])
     strength = torch.cat([triple.values * c for triple, c in used])
-    over, above = inverse_root(left.mT)
-    under, below = inverse_root(right)
+    root = inverse_root_by_svd if by_svd else inverse_root
+    over, above = root(left.mT)
+    under, below = root(right)
+    if not by_svd and dependent(above, below):
+        return None
     return product(left @ ((over * strength) @ under), right, above, below)
