@@ -9,6 +9,7 @@ from .spectrum import WEAKEST, gram
 # The weakest singular value, of the strongest, with which a product in fp32 is right to 1e-5:
 # its error, of each element, grows as strongest / weakest.
 _FP32 = 1e-4
+_NEARLY = 1e-5  # of the strongest; above it eigenvalues are right to 1e-4 of their own size
 _DEPENDENT = 1e-9  # of the strongest; weaker ones are rounding of what was decomposed in float64
 
 
@@ -45,7 +46,7 @@ def inverse_root_by_svd(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 def dependent(*values: torch.Tensor) -> bool:
     """Whether some directions nearly lie in the span of the others; values: ascending."""
-    return any(len(v) > 0 and bool(v[0] < _FP32 * v[-1]) for v in values)
+    return any(len(v) > 0 and bool(v[0] < _NEARLY * v[-1]) for v in values)
 
 
 def product(root: torch.Tensor, matrix: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
