@@ -52,7 +52,8 @@ format: install
 
 bench: install $(VENV)/.peer
 	cd benchmarks && for name in in_memory files many_tensors import_time \
-		tangent_kernels tangent_sweep tangent_memory tangent objective_kernel protocols; do \
+		tangent_kernels tangent_sweep tangent_memory tangent objective_kernel protocols \
+		mergekit_commands matrix_methods; do \
 		TAUJP_PEER_PYTHON=../$(BIN)/python ../$(BIN)/python $$name.py || exit 1; done
 
 clean:

@@ -7,7 +7,7 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch.utils.data import TensorDataset
 
 from taujp.data import Splits, WordTokenizer
-from taujp.train import PreparedTask, ZeroShotHead, zero_shot_head
+from taujp.train import PreparedTask, Recipe, ZeroShotHead, finetune, zero_shot_head
 
 WORDS = ("red", "green", "blue", "left", "right")
 
@@ -61,3 +61,11 @@ def small_tasks(model: CLIP) -> list[PreparedTask]:
 
 def head_of(model: CLIP, classes: tuple[str, ...]) -> ZeroShotHead:
     return zero_shot_head(model, small_tokenizer(), classes, ("{}",))
+
+
+def finetuned_states(model: CLIP, tasks: list[PreparedTask], recipe: Recipe) -> dict[str, dict]:
+    """Each task's fine-tuned encoder, by the task's name."""
+    return {
+        task.name: finetune(model, task.head, task.splits.train, recipe, progress=False).state
+        for task in tasks
+    }

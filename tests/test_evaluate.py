@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from small_clip import small_clip, small_tasks
+from small_clip import finetuned_states, small_clip, small_tasks
 from taujp.data import Splits
 from taujp.evaluate import (
     Negation,
@@ -26,7 +26,7 @@ from taujp.evaluate import (
 )
 from taujp.evaluate.negation import _choose
 from taujp.report import addition_table, negation_table, plot_addition, plot_negation
-from taujp.train import Recipe, encoder_state, encoder_weights, finetune
+from taujp.train import Recipe, encoder_state, encoder_weights
 
 QUICK = Recipe(steps=30, batch_size=32, learning_rate=3e-3, weight_decay=0.0, warmup_steps=3)
 GRID = (0.0, 0.5, 1.0)
@@ -44,10 +44,7 @@ def tasks(model):
 
 @pytest.fixture(scope="module")
 def finetuned(model, tasks):
-    return {
-        task.name: finetune(model, task.head, task.splits.train, QUICK, progress=False).state
-        for task in tasks
-    }
+    return finetuned_states(model, tasks, QUICK)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import Dataset
 
-from small_clip import small_clip, small_tasks
+from small_clip import finetuned_states, small_clip, small_tasks
 from taujp.data import Splits
 from taujp.evaluate import (
     MergedTangents,
@@ -24,7 +24,7 @@ from taujp.evaluate import (
     single_task,
 )
 from taujp.evaluate.outputs import predicted
-from taujp.train import Recipe, finetune
+from taujp.train import Recipe
 
 QUICK = Recipe(steps=30, batch_size=32, learning_rate=3e-3, weight_decay=0.0, warmup_steps=3)
 GRID = (0.0, 0.3, 0.7, 1.0)
@@ -64,10 +64,7 @@ def tasks(model):
 
 @pytest.fixture(scope="module")
 def finetuned(model, tasks):
-    return {
-        task.name: finetune(model, task.head, task.splits.train, QUICK, progress=False).state
-        for task in tasks
-    }
+    return finetuned_states(model, tasks, QUICK)
 
 
 @pytest.fixture(scope="module")

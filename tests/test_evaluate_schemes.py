@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import taujp
-from small_clip import small_clip, small_tasks
+from small_clip import finetuned_states, small_clip, small_tasks
 from taujp.data import Splits
 from taujp.evaluate import MergedTangents, addition, merged_models
-from taujp.train import Recipe, encoder_state, encoder_weights, finetune
+from taujp.train import Recipe, encoder_state, encoder_weights
 from test_evaluate_linear import Counted
 
 QUICK = Recipe(steps=30, batch_size=32, learning_rate=3e-3, weight_decay=0.0, warmup_steps=3)
@@ -31,10 +31,7 @@ def tasks(model):
 
 @pytest.fixture(scope="module")
 def finetuned(model, tasks):
-    return {
-        task.name: finetune(model, task.head, task.splits.train, QUICK, progress=False).state
-        for task in tasks
-    }
+    return finetuned_states(model, tasks, QUICK)
 
 
 @pytest.fixture(params=[merged_models, MergedTangents], ids=["weights", "tangents"])

@@ -44,16 +44,9 @@ def products_job(plan: FilePlan, merge: Merge, numbers: Collection[int]) -> Any:
     job.has_base = merge.base is not None and not merge.deltas  # task vectors need no theta0
     bases = int(merge.base is not None and merge.deltas)
     job.coefs = [[]]
+    works = [plan.works[n] for n in numbers]
     job.items = [
-        taujp_ext.stream().Item(
-            copy=False,
-            size=plan.works[n].size,
-            coefs=0,
-            sources=plan.works[n].sources[bases:],
-            targets=[],
-            keys=[],
-        )
-        for n in numbers
+        _item(w._replace(sources=w.sources[bases:], targets=(), keys=()), 0) for w in works
     ]
     return job
 
