@@ -52,12 +52,12 @@ std::vector<Words> sample(const Recipe& recipe, const std::vector<Tile>& tiles, 
   int64_t next = step / 2;
   for (const Tile& tile : tiles) {
     const int64_t size = tile.end - tile.begin;
-    if (next >= tile.before + size) continue;
-    const Piece piece = fetch(tile, 0);
     for (; next < tile.before + size; next += step) {
-      const int64_t begin = piece.begin + next - tile.before;
-      const Run run = make_run(recipe, piece.parameter, begin,
-                               std::min(begin + kSampleRun, piece.end), nullptr, scratch.get());
+      const int64_t begin = tile.begin + next - tile.before;
+      const Piece piece =
+          fetch({tile.parameter, begin, std::min(begin + kSampleRun, tile.end), next}, 0);
+      const Run run =
+          make_run(recipe, piece.parameter, piece.begin, piece.end, nullptr, scratch.get());
       gather_piece(run, everything.data(), 1, samples.data(), unused.data());
     }
   }

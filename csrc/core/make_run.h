@@ -29,7 +29,7 @@ inline Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t be
   run.lambda = recipe.lambda.data();
   run.sieves = sieves;
   run.factors = parameter.factors;
-  run.rows = parameter.row > 0 ? parameter.size / parameter.row : 0;
+  run.rows = parameter.rows;
   for (size_t d = 0; d < recipe.dials.size() && d < kDials; ++d)
     run.dials[d] = static_cast<float>(recipe.dials[d]);
   run.scratch = scratch;

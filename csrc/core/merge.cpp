@@ -24,8 +24,8 @@ bool is_pointwise(const Recipe& recipe) {
   }
 }
 
-static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                       const Statistics& found) {
+bool merge_known(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+                 const Statistics& found) {
   const Parameter merged = found.applied(parameter);
   if (recipe.sparsifier == Sparsifier::rank)
     return merge_thinned(recipe, merged, begin, end, found.odds, found.thinned);
@@ -36,7 +36,7 @@ static bool merge_part(const Recipe& recipe, const Parameter& parameter, int64_t
 }
 
 bool merge_run(const Recipe& recipe, const Parameter& run) {
-  return merge_part(recipe, run, 0, run.size, statistics_of(recipe, run, 1));
+  return merge_known(recipe, run, 0, run.size, statistics_of(recipe, in_memory(run, 1)));
 }
 
 // Every parameter with its statistics, in tiles, all threads.
@@ -49,8 +49,8 @@ static void merge_tiles(const Recipe& recipe, const std::vector<Parameter>& para
   std::vector<char> faulty(tiles.size(), 0);
   parallel(tiles.size(), threads, [&](int64_t item, int) {
     const Tile& tile = tiles[item];
-    faulty[item] =
-        merge_part(recipe, parameters[tile.parameter], tile.begin, tile.end, found[tile.parameter]);
+    faulty[item] = merge_known(recipe, parameters[tile.parameter], tile.begin, tile.end,
+                               found[tile.parameter]);
   });
   for (size_t item = 0; item < tiles.size(); ++item) faults[tiles[item].parameter] |= faulty[item];
 }
@@ -58,7 +58,7 @@ static void merge_tiles(const Recipe& recipe, const std::vector<Parameter>& para
 bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads) {
   std::vector<char> faults(1, 0);
   std::vector<Statistics> found;
-  found.push_back(statistics_of(recipe, parameter, threads));
+  found.push_back(statistics_of(recipe, in_memory(parameter, threads)));
   merge_tiles(recipe, {parameter}, found, threads, faults);
   return faults[0];
 }
@@ -72,10 +72,10 @@ static std::vector<Statistics> all_statistics(const Recipe& recipe,
   if (needs_none(recipe)) return found;
   const auto small = [&](int64_t p) { return parameters[p].size < kSmall; };
   parallel(parameters.size(), threads, [&](int64_t p, int) {
-    if (small(p)) found[p] = statistics_of(recipe, parameters[p], 1);
+    if (small(p)) found[p] = statistics_of(recipe, in_memory(parameters[p], 1));
   });
   for (size_t p = 0; p < parameters.size(); ++p)
-    if (!small(p)) found[p] = statistics_of(recipe, parameters[p], threads);
+    if (!small(p)) found[p] = statistics_of(recipe, in_memory(parameters[p], threads));
   return found;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/recipe.h"
+#include "core/statistics.h"
 
 namespace taujp {
 
@@ -17,6 +18,11 @@ bool merge_run(const Recipe& recipe, const Parameter& run);
 
 // Merges a whole parameter (first == 0), statistics included.
 bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads);
+
+// Merges elements [begin, end) once the parameter's statistics are found: whole rows where rows are
+// thinned by rank.
+bool merge_known(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+                 const Statistics& found);
 
 // Merges many whole parameters; ranks over the model count along them in the order given.
 // Returns for each parameter whether an input held a NaN or an infinity.

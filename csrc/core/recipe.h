@@ -51,7 +51,8 @@ struct Parameter {
   const Target* targets = nullptr;  // [K]
   const float* coefs = nullptr;     // [K, N] row-major
   const uint64_t* keys = nullptr;   // [N] for the coins: a hash of (seed, i, parameter name)
-  const float* factors = nullptr;   // [N, size / row], once they are known: importance
+  const float* factors = nullptr;   // [N, rows], once they are known: importance
+  int64_t rows = 0;                 // of the whole tensor, in the factors
 };
 
 }  // namespace taujp

@@ -9,28 +9,30 @@
 namespace taujp {
 namespace {
 
-void sparsify(const Recipe& recipe, const Parameter& parameter, int threads, Statistics& found) {
+void sparsify(const Recipe& recipe, const View& view, Statistics& found) {
   switch (recipe.sparsifier) {
     case Sparsifier::none: return;
     case Sparsifier::magnitude:
-      found.sieves = recipe.over_model ? shifted(recipe.windows, parameter.before)
-                                       : window_sieves(recipe, {parameter}, threads);
+      found.sieves = recipe.over_model
+                         ? shifted(recipe.windows, view.parameter.before)
+                         : window_sieves(recipe, view.tiles(), view.fetch, view.threads);
       return;
-    case Sparsifier::random: found.sieves = coin_sieves(recipe, parameter); return;
-    case Sparsifier::rank: found.odds = odds_by_rank(recipe, parameter.row); return;
-    case Sparsifier::variance: found.sieves = variance_sieves(recipe, parameter, threads); return;
+    case Sparsifier::random: found.sieves = coin_sieves(recipe, view.parameter); return;
+    case Sparsifier::rank: found.odds = odds_by_rank(recipe, view.parameter.row); return;
+    case Sparsifier::variance: found.sieves = variance_sieves(recipe, view); return;
     case Sparsifier::importance:
-      found.factors = row_divergences(recipe, parameter, threads);
-      found.sieves = standing_out(recipe, found.applied(parameter), threads);
+      found.factors = row_divergences(recipe, view);
+      found.rows = found.factors.size() / recipe.checkpoints;
+      found.sieves = standing_out(recipe, found.applied(view));
   }
 }
 
-void rescale(const Recipe& recipe, const Parameter& parameter, int threads, Statistics& found) {
+void rescale(const Recipe& recipe, const View& view, Statistics& found) {
   if (recipe.rescale != Rescale::l1) return;
   if (recipe.sparsifier == Sparsifier::rank)
-    found.thinned = thinned_by_norms(recipe, parameter, found.odds, threads);
+    found.thinned = thinned_by_norms(recipe, view, found.odds);
   else
-    rescale_l1(recipe, parameter, found.sieves, threads);
+    rescale_l1(recipe, view, found.sieves);
 }
 
 }  // namespace
@@ -39,12 +41,11 @@ bool needs_none(const Recipe& recipe) {
   return recipe.sparsifier == Sparsifier::none && recipe.weighting == Weighting::given;
 }
 
-Statistics statistics_of(const Recipe& recipe, const Parameter& parameter, int threads) {
+Statistics statistics_of(const Recipe& recipe, const View& view) {
   Statistics found;
-  sparsify(recipe, parameter, threads, found);
-  rescale(recipe, parameter, threads, found);
-  if (recipe.weighting != Weighting::given)
-    found.coefs = weighed(recipe, parameter, found.sieves, threads);
+  sparsify(recipe, view, found);
+  rescale(recipe, view, found);
+  if (recipe.weighting != Weighting::given) found.coefs = weighed(recipe, view, found.sieves);
   return found;
 }
 

@@ -24,7 +24,8 @@ class ThinnedRows {
         rows_(make_scratch(recipe.checkpoints * (end - begin + kThinRest))),
         room_(make_scratch(2 * (3 * parameter.row + kThinRest))) {
     const int64_t count = end - begin;
-    const int64_t words_before = begin / parameter.row * kept_words(parameter.row);
+    const int64_t rows_before = (parameter.first + begin) / std::max<int64_t>(parameter.row, 1);
+    const int64_t words_before = rows_before * kept_words(parameter.row);
     const Run run = make_run(recipe, parameter, begin, end, nullptr, scratch_.get());
     for (int i = 0; i < recipe.checkpoints; ++i) {
       float* out = rows_.get() + i * (count + kThinRest);
@@ -65,6 +66,22 @@ class ThinnedRows {
   bool nonfinite_ = false;
 };
 
+// Thins the rows of a piece and notes what stays; writes sum abs(tau) [2][N] of each, before and
+// after, to `sums`. Returns where the next row's go.
+double* add_norms(const Recipe& recipe, const Piece& piece, const std::vector<OddsByRank>& odds,
+                  Thinned& thinned, double* sums) {
+  const int64_t n = recipe.checkpoints, row = std::max<int64_t>(piece.parameter.row, 1);
+  const ThinnedRows rows(recipe, piece.parameter, piece.begin, piece.end, odds, nullptr, &thinned);
+  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
+  for (int64_t begin = piece.begin; begin < piece.end; begin += row, sums += 2 * n) {
+    const int64_t first = begin - piece.begin;
+    level().sum_magnitudes(
+        make_run(recipe, piece.parameter, begin, begin + row, nullptr, scratch.get()), sums);
+    level().sum_magnitudes(rows.run(recipe, first, first + row, nullptr), sums + n);
+  }
+  return sums;
+}
+
 }  // namespace
 
 int64_t thinned_tile(const Parameter& parameter) {
@@ -72,23 +89,19 @@ int64_t thinned_tile(const Parameter& parameter) {
   return std::max<int64_t>(kTogether / row, 1) * row;
 }
 
-Thinned thinned_by_norms(const Recipe& recipe, const Parameter& parameter,
-                         const std::vector<OddsByRank>& odds, int threads) {
-  const int64_t n = recipe.checkpoints, row = std::max<int64_t>(parameter.row, 1);
-  const int64_t count = parameter.size / row;
-  const std::vector<Tile> tiles = cut_tiles({parameter}, thinned_tile(parameter));
+Thinned thinned_by_norms(const Recipe& recipe, const View& view,
+                         const std::vector<OddsByRank>& odds) {
+  const int64_t n = recipe.checkpoints, row = std::max<int64_t>(view.parameter.row, 1);
+  const int64_t count = view.parameter.size / row, together = thinned_tile(view.parameter);
+  const std::vector<Tile> tiles = view.tiles_of_rows();
   Thinned thinned{std::vector<Sieve>(n), std::vector<Kept>(n, Kept(count * kept_words(row), 0))};
   std::vector<double> sums(count * 2 * n, 0.0);  // [rows][before, after][N]
-  parallel(tiles.size(), threads, [&](int64_t number, int) {
-    const Tile& tile = tiles[number];
-    const ThinnedRows rows(recipe, parameter, tile.begin, tile.end, odds, nullptr, &thinned);
-    const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-    for (int64_t begin = tile.begin; begin < tile.end; begin += row) {
-      double* here = sums.data() + begin / row * 2 * n;
-      const int64_t first = begin - tile.begin;
-      level().sum_magnitudes(
-          make_run(recipe, parameter, begin, begin + row, nullptr, scratch.get()), here);
-      level().sum_magnitudes(rows.run(recipe, first, first + row, nullptr), here + n);
+  parallel(tiles.size(), view.threads, [&](int64_t number, int thread) {
+    const Piece piece = view.fetch(tiles[number], thread);
+    double* here = sums.data() + tiles[number].begin / row * 2 * n;
+    for (int64_t begin = piece.begin; begin < piece.end; begin += together) {
+      const int64_t end = std::min(begin + together, piece.end);
+      here = add_norms(recipe, {piece.parameter, begin, end}, odds, thinned, here);
     }
   });
   for (int64_t i = 0; i < n; ++i) {
@@ -102,9 +115,16 @@ Thinned thinned_by_norms(const Recipe& recipe, const Parameter& parameter,
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
                    const std::vector<OddsByRank>& odds, const Thinned& known) {
   const bool scaled = !known.sieves.empty();
-  const ThinnedRows rows(recipe, parameter, begin, end, odds, scaled ? &known : nullptr, nullptr);
-  level().merge(rows.run(recipe, 0, end - begin, scaled ? known.sieves.data() : nullptr));
-  return rows.nonfinite();
+  const int64_t together = thinned_tile(parameter);
+  bool nonfinite = false;
+  for (; begin < end; begin += together) {
+    const int64_t count = std::min(together, end - begin);
+    const ThinnedRows rows(recipe, parameter, begin, begin + count, odds, scaled ? &known : nullptr,
+                           nullptr);
+    level().merge(rows.run(recipe, 0, count, scaled ? known.sieves.data() : nullptr));
+    nonfinite |= rows.nonfinite();
+  }
+  return nonfinite;
 }
 
 }  // namespace taujp

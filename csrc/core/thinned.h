@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "core/odds_by_rank.h"
-#include "core/recipe.h"
+#include "core/view.h"
 
 namespace taujp {
 
-// Elements to a tile: whole rows of the parameter.
+// Elements to work on at a time: whole rows of the parameter.
 int64_t thinned_tile(const Parameter& parameter);
 
 using Kept = std::vector<uint64_t>;  // [rows, kept_words(row)] bits
@@ -20,8 +20,8 @@ struct Thinned {
   std::vector<Sieve> sieves;  // [N]
   std::vector<Kept> kept;     // [N]
 };
-Thinned thinned_by_norms(const Recipe& recipe, const Parameter& parameter,
-                         const std::vector<OddsByRank>& odds, int threads);
+Thinned thinned_by_norms(const Recipe& recipe, const View& view,
+                         const std::vector<OddsByRank>& odds);
 
 // Merges elements [begin, end), whole rows; `known` as thinned_by_norms finds it, or empty.
 // Returns true when an input held a NaN or an infinity.

@@ -141,6 +141,11 @@ std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& til
   return edges;
 }
 
+std::vector<Above> find_edges(const Recipe& recipe, const View& view,
+                              std::vector<RankSearch> searches) {
+  return find_edges(recipe, view.tiles(), view.fetch, view.threads, std::move(searches));
+}
+
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& tiles,
                                  const Fetch& fetch, int threads) {
   std::vector<Sieve> sieves(recipe.checkpoints);
@@ -157,22 +162,19 @@ std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& 
   return sieves;
 }
 
-Fetch from_memory(const std::vector<Parameter>& parameters) {
-  return [&](const Tile& tile, int) {
-    return Piece{parameters[tile.parameter], tile.begin, tile.end};
-  };
-}
-
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
                                  int threads) {
-  return window_sieves(recipe, cut_tiles(parameters), from_memory(parameters), threads);
+  const Fetch fetch = [&](const Tile& tile, int) {
+    return Piece{parameters[tile.parameter], tile.begin, tile.end};
+  };
+  return window_sieves(recipe, cut_tiles(parameters), fetch, threads);
 }
 
-int64_t count_zeros(const Recipe& recipe, const std::vector<Parameter>& parameters, int threads) {
-  const std::vector<Tile> tiles = cut_tiles(parameters);
-  const Fetch fetch = from_memory(parameters);
+int64_t count_zeros(const Recipe& recipe, const View& view) {
+  const std::vector<Tile> tiles = view.tiles();
   int64_t zeros = 0;
-  for (int64_t here : equal_in_tiles({recipe, tiles, fetch, threads, 1}, {0u})) zeros += here;
+  for (int64_t here : equal_in_tiles({recipe, tiles, view.fetch, view.threads, 1}, {0u}))
+    zeros += here;
   return zeros;
 }
 

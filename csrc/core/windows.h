@@ -1,22 +1,13 @@
 // Which ranks of a measure lie where: the windows that TIES, breadcrumbs and SCE keep, over one
 // parameter or over all parameters of a model.
 #pragma once
-#include <functional>
 #include <vector>
 
 #include "core/rank.h"
 #include "core/recipe.h"
-#include "core/tiles.h"
+#include "core/view.h"
 
 namespace taujp {
-
-// Where the elements of a tile are: [begin, end) of a parameter that is valid until the thread's
-// next call.
-struct Piece {
-  Parameter parameter;
-  int64_t begin, end;
-};
-using Fetch = std::function<Piece(const Tile& tile, int thread)>;
 
 // Where the wanted ranks of every measure end, over the elements of all the tiles together
 // [searches * ranks]; cuts are counted along the tiles in the order given. Every tile is fetched
@@ -24,8 +15,9 @@ using Fetch = std::function<Piece(const Tile& tile, int thread)>;
 std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& tiles,
                               const Fetch& fetch, int threads, std::vector<RankSearch> searches);
 
-// Tiles of parameters that are in memory, and outlive what this returns.
-Fetch from_memory(const std::vector<Parameter>& parameters);
+// The same of one parameter.
+std::vector<Above> find_edges(const Recipe& recipe, const View& view,
+                              std::vector<RankSearch> searches);
 
 // One sieve a checkpoint, of magnitudes.
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& tiles,
@@ -36,7 +28,7 @@ std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Paramet
                                  int threads);
 
 // How many elements have a measure of exactly 0, where there is one for all checkpoints.
-int64_t count_zeros(const Recipe& recipe, const std::vector<Parameter>& parameters, int threads);
+int64_t count_zeros(const Recipe& recipe, const View& view);
 
 // The part of those windows that falls on the parameter whose first element is the `offset`-th.
 std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset);

@@ -15,8 +15,10 @@ inline Tensor room_for_factors(const Recipe& recipe, std::vector<Parameter>& par
     if (parameter.size > 0) floats += recipe.checkpoints * (parameter.size / parameter.row);
   }
   Tensor factors = zeros(like, floats * sizeof(float));
-  for (size_t p = 0; p < parameters.size(); ++p)
+  for (size_t p = 0; p < parameters.size(); ++p) {
     parameters[p].factors = static_cast<float*>(factors.mutable_data_ptr()) + offsets[p];
+    if (parameters[p].size > 0) parameters[p].rows = parameters[p].size / parameters[p].row;
+  }
   return factors;
 }
 

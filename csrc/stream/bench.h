@@ -48,13 +48,13 @@ class Bench {
     work_.fetch({tile_.item, tile_.first + first, count}, column, room);
   }
 
-  // The whole tile of a source, for a statistic: it is read again, and counted, when it is merged.
-  void look(size_t column) {
+  // The same for a statistic: they are read again, and counted, when they are merged.
+  void look(size_t column, int64_t first, int64_t count) {
     const Place& place = item_.sources[column];
     if (place.file == kMemory) return;
-    work_.inputs[place.file].read_at(const_cast<void*>(sources_[column].data),
-                                     tile_.count * place.width,
-                                     place.offset + tile_.first * place.width);
+    auto* room = static_cast<char*>(const_cast<void*>(sources_[column].data));
+    work_.inputs[place.file].read_at(room + first * place.width, count * place.width,
+                                     place.offset + (tile_.first + first) * place.width);
   }
 
   void write(int result, int64_t first, int64_t count) {

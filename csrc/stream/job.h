@@ -11,7 +11,7 @@
 
 #include "stream/rank_over_model.h"
 #include "stream/tile_loop.h"
-#include "stream/whole_tensor.h"
+#include "stream/large_tensor.h"
 #include "stream/work.h"
 
 namespace taujp::stream {

@@ -1,13 +1,10 @@
 // Ranks over all tensors of a checkpoint together: passes over the inputs before the merge begins.
 #pragma once
 #include <algorithm>
-#include <memory>
-#include <stdexcept>
 #include <vector>
 
 #include "core/windows.h"
-#include "stream/bench.h"
-#include "stream/buffer.h"
+#include "stream/looks.h"
 #include "stream/work.h"
 
 namespace taujp::stream {
@@ -29,15 +26,8 @@ inline std::vector<taujp::Tile> tiles_to_rank(const Plan& plan) {
 }
 
 inline void rank_over_model(Work& work) {
-  std::vector<Buffer> buffers(work.plan.threads);
-  std::vector<std::unique_ptr<Bench>> benches(work.plan.threads);
-  const Fetch fetch = [&](const taujp::Tile& tile, int thread) {
-    if (work.stop) throw std::runtime_error("stopped");
-    const Tile wanted{tile.parameter, tile.begin, tile.end - tile.begin};
-    benches[thread] = std::make_unique<Bench>(work, wanted, buffers[thread]);
-    for (size_t i = 0; i < benches[thread]->sources(); ++i) benches[thread]->look(i);
-    return Piece{benches[thread]->parameter(), 0, wanted.count};
-  };
+  Looks looks(work);
+  const Fetch fetch = [&](const taujp::Tile& tile, int thread) { return looks.at(tile, thread); };
   work.plan.recipe.windows =
       window_sieves(work.plan.recipe, tiles_to_rank(work.plan), fetch, work.plan.threads);
 }

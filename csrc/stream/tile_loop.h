@@ -9,7 +9,7 @@
 #include "stream/bench.h"
 #include "stream/buffer.h"
 #include "stream/products.h"
-#include "stream/whole_tensor.h"
+#include "stream/large_tensor.h"
 #include "stream/work.h"
 
 namespace taujp::stream {

@@ -32,16 +32,23 @@ inline int64_t products_step(const Item& item) {
   return std::clamp<int64_t>(fitting, kSumBlock, 32 * kSumBlock);
 }
 
-// Elements to a tile of that item. A multiple of the fingerprint's block whatever the width.
+// Elements of that item that fit a thread's cache. A multiple of the fingerprint's block whatever
+// the width, and of a sum's.
+inline int64_t cached_elements(const Plan& plan, const Item& item) {
+  static_assert(kSumBlock % kFingerprintBlock == 0);
+  int64_t bytes = 0;
+  for (const Place& source : item.sources) bytes += source.width;
+  for (int k = 0; k < plan.recipe.results; ++k) bytes += item.targets[k].width;
+  const int64_t fitting = kTileBytes / bytes / kSumBlock * kSumBlock;
+  return std::clamp<int64_t>(fitting, kSumBlock, 32 * kSumBlock);
+}
+
+// Elements to a tile of that item.
 inline int64_t tile_elements(const Plan& plan, const Item& item) {
   if (item.copy) return kTileBytes / 2;
   if (plan.products) return kProductsPiece;
   if (!is_pointwise(plan.recipe)) return std::max<int64_t>(item.size, 1);
-  int64_t bytes = 0;
-  for (const Place& source : item.sources) bytes += source.width;
-  for (int k = 0; k < plan.recipe.results; ++k) bytes += item.targets[k].width;
-  const int64_t fitting = kTileBytes / bytes / kFingerprintBlock * kFingerprintBlock;
-  return std::clamp<int64_t>(fitting, 4 * kFingerprintBlock, 128 * kFingerprintBlock);
+  return cached_elements(plan, item);
 }
 
 class Tiles {
