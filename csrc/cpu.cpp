@@ -47,8 +47,9 @@ Tensor merge_(std::vector<Tensor> sources, std::vector<Tensor> bases, std::vecto
               Tensor coefs, Tensor groups, Tensor keys, std::vector<double> lambdas,
               std::vector<double> density, std::vector<double> skip, std::string fold,
               std::string sparsifier, std::string rescale, std::string rounding, bool normalize,
-              bool keep_one, bool deltas, bool over_model, int64_t threads, double spread,
-              std::vector<double> dials, std::string weighting, std::vector<int64_t> rows) {
+              bool keep_one, bool deltas, bool over_model, int64_t threads,
+              std::vector<double> spread, std::vector<double> dials, std::string weighting,
+              std::vector<int64_t> rows) {
   Recipe recipe = named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding,
                                normalize, keep_one, deltas, over_model, spread, dials, weighting);
   const Batch batch = make_batch(recipe, sources, bases, results, coefs, groups, keys, rows);
@@ -81,7 +82,8 @@ STABLE_TORCH_LIBRARY(taujp, m) {
       "merge_(Tensor[] sources, Tensor[] bases, Tensor(a!)[] results, Tensor coefs, Tensor groups, "
       "Tensor keys, float[] lambdas, float[] density, float[] skip, str fold, str sparsifier, "
       "str rescale, str rounding, bool normalize, bool keep_one, bool deltas, bool over_model, "
-      "int threads, float spread=0.0, float[] dials=[], str weighting=\"given\", int[] rows=[]) -> "
+      "int threads, float[] spread=[], float[] dials=[], str weighting=\"given\", int[] rows=[]) "
+      "-> "
       "Tensor");
   m.def(
       "products(Tensor[] sources, Tensor[] bases, Tensor coefs, bool deltas, int left, int "

@@ -69,8 +69,9 @@ static void bind_plan(py::module_& m) {
       .def(py::init(&named_recipe), py::kw_only(), py::arg("lambdas"), py::arg("density"),
            py::arg("skip"), py::arg("fold"), py::arg("sparsifier"), py::arg("rescale"),
            py::arg("rounding"), py::arg("normalize"), py::arg("keep_one"),
-           py::arg("deltas") = false, py::arg("over_model") = false, py::arg("spread") = 0.0,
-           py::arg("dials") = std::vector<double>(), py::arg("weighting") = "given");
+           py::arg("deltas") = false, py::arg("over_model") = false,
+           py::arg("spread") = std::vector<double>(), py::arg("dials") = std::vector<double>(),
+           py::arg("weighting") = "given");
   py::class_<InputFile>(m, "InputFile").def(py::init([](std::string path, int64_t size, int64_t t) {
     return InputFile{std::move(path), size, t};
   }));

@@ -41,6 +41,7 @@ THIN = [
     {},
     {"density": 0.3, "epsilon": 0.1, "rescale": "l1", "seed": 5},
     {"density": [0.5, 1.0, 0.2], "rescale": None, "normalize": True},
+    {"density": [0.5, 0.4, 0.2], "epsilon": [0.4, 0.0, 0.1], "seed": 2},
 ]
 KNOTS = [
     {},

@@ -96,17 +96,20 @@ def della(
     given: Given,
     *,
     density: float | Sequence[float] = 0.5,
-    epsilon: float = 0.15,
+    epsilon: float | Sequence[float] = 0.15,
     rescale: str | None = "density",
     seed: int = 0,
     normalize: bool = True,
     election: str | None = "weighted",
 ) -> Decided:
     densities = [density] * len(given.vectors) if isinstance(density, float) else density
+    halves = [epsilon] * len(given.vectors) if isinstance(epsilon, float) else epsilon
     taus = torch.stack(
         [
-            thinned(tau, share, epsilon, rescale, seed, i, given.name)
-            for i, (tau, share) in enumerate(zip(given.vectors, densities, strict=True))
+            thinned(tau, share, half, rescale, seed, i, given.name)
+            for i, (tau, share, half) in enumerate(
+                zip(given.vectors, densities, halves, strict=True)
+            )
         ]
     )
     weights = torch.tensor(given.coefs, dtype=torch.float64).view(-1, *[1] * (taus.ndim - 1))

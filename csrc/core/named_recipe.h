@@ -18,13 +18,21 @@ inline void check_dials(const Recipe& recipe) {
                                 " numbers; expected " + std::to_string(wanted));
 }
 
-// lambdas [K], density [N], skip [N] or none, dials as the fold has; the words are those of
-// core/names.h.
+// Ranks have their odds around every density.
+inline void check_spread(const Recipe& recipe) {
+  const size_t wanted = recipe.sparsifier == Sparsifier::rank ? recipe.density.size() : 0;
+  if (recipe.spread.size() < wanted)
+    throw std::invalid_argument("spread has " + std::to_string(recipe.spread.size()) +
+                                " numbers; expected " + std::to_string(wanted));
+}
+
+// lambdas [K], density [N], skip and spread [N] or none, dials as the fold has; the words are those
+// of core/names.h.
 inline Recipe named_recipe(const std::vector<double>& lambdas, const std::vector<double>& density,
                            const std::vector<double>& skip, const std::string& fold,
                            const std::string& sparsifier, const std::string& rescale,
                            const std::string& rounding, bool normalize, bool keep_one, bool deltas,
-                           bool over_model, double spread = 0,
+                           bool over_model, const std::vector<double>& spread = {},
                            const std::vector<double>& dials = {},
                            const std::string& weighting = "given") {
   Recipe recipe;
@@ -45,6 +53,7 @@ inline Recipe named_recipe(const std::vector<double>& lambdas, const std::vector
   recipe.dials = dials;
   recipe.weighting = weighting_named(weighting);
   check_dials(recipe);
+  check_spread(recipe);
   return recipe;
 }
 

@@ -25,7 +25,7 @@ inline OddsByRank odds_of_one(const Recipe& recipe, int i, int64_t row) {
   odds.limits.assign(row, 0);
   odds.scales.assign(row, 1.0f);
   for (int64_t rank = 0; rank < row && density > 0; ++rank) {
-    const double p = odds_of(rank, row, density, recipe.spread);
+    const double p = odds_of(rank, row, density, recipe.spread[i]);
     odds.limits[rank] = limit_of(p);
     if (recipe.rescale == Rescale::density) odds.scales[rank] = static_cast<float>(1.0 / p);
   }

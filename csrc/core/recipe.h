@@ -26,7 +26,7 @@ struct Recipe {
   int results = 0;              // K
   std::vector<double> density;  // [N] share kept
   std::vector<double> skip;     // [N] share of the largest left out first (breadcrumbs' gamma)
-  double spread = 0;            // rank: odds lie within density +- spread
+  std::vector<double> spread;   // [N] rank: odds lie within density +- spread
   std::vector<double> dials;    // numbers of the fold: see its formula
   bool keep_one = false;        // magnitude: never fewer than one element (TIES)
   std::vector<float> lambda;    // [K]

@@ -62,7 +62,7 @@ def launch(
         merge.deltas,
         recipe.over_model,
         torch.get_num_threads(),
-        recipe.spread,
+        list(recipe.spread),
         list(recipe.dials),
         recipe.weighting,
         [recipe.row(merge.donor.entries[name].shape) for name in names],

@@ -13,8 +13,8 @@ from .errors import MergeError
 class Recipe:
     """tau -> sparsify -> times w -> fold -> divide -> times lambda -> plus theta0, parts left out.
 
-    `density` and `skip` hold one share for each of the N checkpoints, or none where unused; `dials`
-    the numbers that the fold's header in csrc/merge/ names.
+    `density`, `skip` and `spread` hold one share for each of the N checkpoints, or none where
+    unused; `dials` the numbers that the fold's header in csrc/merge/ names.
     """
 
     fold: str = "linear"
@@ -26,7 +26,7 @@ class Recipe:
     density: tuple[float, ...] = ()
     skip: tuple[float, ...] = ()
     seed: int = 0
-    spread: float = 0.0
+    spread: tuple[float, ...] = ()
     dials: tuple[float, ...] = ()
     weighting: str = "given"
 

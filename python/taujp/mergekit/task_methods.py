@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from taujp.merge.errors import MergeError
-
 from .peer_method import Given, PeerParameter, Step, peer_method
 
 WEIGHT = PeerParameter("weight", float, "others")
@@ -44,12 +42,7 @@ def _drawn(given: Given) -> dict[str, Any]:
 
 
 def _drawn_by_rank(given: Given) -> dict[str, Any]:
-    epsilons = set(given.of_others("epsilon"))
-    if len(epsilons) > 1:
-        raise MergeError(
-            f"della: epsilon is {sorted(epsilons)} for different models; it takes one for all"
-        )
-    return {**_drawn(given), "epsilon": epsilons.pop()}
+    return {**_drawn(given), "epsilon": list(given.of_others("epsilon"))}
 
 
 def _register(

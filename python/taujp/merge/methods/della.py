@@ -2,7 +2,7 @@
 
 from ..errors import MergeError
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_number, one_of
+from ..recipe import Recipe, one_each, one_of
 from .dare import RESCALES
 from .ties import ELECTIONS
 
@@ -14,7 +14,7 @@ def della(
     n: int,
     *,
     density: float | list[float] = 0.5,
-    epsilon: float = 0.15,
+    epsilon: float | list[float] = 0.15,
     rescale: str | None = "density",
     seed: int = 0,
     normalize: bool = True,
@@ -30,7 +30,7 @@ def della_linear(
     n: int,
     *,
     density: float | list[float] = 0.5,
-    epsilon: float = 0.15,
+    epsilon: float | list[float] = 0.15,
     rescale: str | None = "density",
     seed: int = 0,
     normalize: bool = False,
@@ -52,15 +52,15 @@ def della_linear(
 def _della(
     n: int,
     density: float | list[float],
-    epsilon: float,
+    epsilon: float | list[float],
     rescale: str | None,
     seed: int,
     fold: str,
     normalize: bool,
 ) -> Recipe:
     densities = one_each("density", density, n)
-    half = one_number("epsilon", epsilon, 0.0, 0.5)
-    for share in densities:
+    halves = one_each("epsilon", epsilon, n)
+    for share, half in zip(densities, halves, strict=True):
         if 0 < share < 1 and not 0 < share - half <= share + half < 1:
             raise MergeError(
                 f"density {share:g} +- epsilon {half:g} must lie inside (0, 1); lower epsilon"
@@ -71,6 +71,6 @@ def _della(
         rescale=one_of("rescale", rescale, RESCALES),
         normalize=normalize,
         density=densities,
-        spread=half,
+        spread=halves,
         seed=int(seed),
     )
