@@ -26,6 +26,17 @@ inline int64_t tile_bytes(const Plan& plan, const Item& item) {
   return item.copy ? elements : bench_bytes(item, plan.recipe.results, elements);
 }
 
+// What is known of an item without its elements.
+inline Parameter parameter_of(const Plan& plan, const Item& item) {
+  Parameter known;
+  known.size = item.size;
+  known.before = item.before;
+  known.row = item.row;
+  known.coefs = plan.coefs[item.coefs].data();
+  known.keys = item.keys.empty() ? nullptr : item.keys.data();
+  return known;
+}
+
 class Bench {
  public:
   Bench(Work& work, const Tile& tile, Buffer& buffer)
@@ -67,16 +78,12 @@ class Bench {
   size_t results() const { return targets_.size(); }
 
   Parameter parameter() const {
-    Parameter merged;
+    Parameter merged = parameter_of(work_.plan, item_);
     merged.size = tile_.count;
     merged.first = tile_.first;
-    merged.before = item_.before;
-    merged.row = item_.row;
     if (work_.plan.has_base) merged.base = sources_[0];
     merged.sources = sources_.data() + (work_.plan.has_base ? 1 : 0);
     merged.targets = targets_.data();
-    merged.coefs = work_.plan.coefs[item_.coefs].data();
-    merged.keys = item_.keys.empty() ? nullptr : item_.keys.data();
     return merged;
   }
 

@@ -62,14 +62,11 @@ inline bool merge_known_tile(Work& work, const Tile& tile, const Statistics& fou
 
 inline void merge_with_all_threads(Work& work, int64_t index, Looks& looks) {
   const Item& item = work.plan.items[index];
-  Buffer none;
-  const Tile nothing{index, 0, 0};
-  View view{Bench(work, nothing, none).parameter(),
-            [&](const taujp::Tile& tile, int thread) {
-              return looks.at({index, tile.begin, tile.end, tile.before}, thread);
-            },
-            work.plan.threads, cached_elements(work.plan, item)};
-  view.parameter.size = item.size;
+  const auto look = [&](const taujp::Tile& tile, int thread) {
+    return looks.at({index, tile.begin, tile.end, tile.before}, thread);
+  };
+  const View view{parameter_of(work.plan, item), look, work.plan.threads,
+                  cached_elements(work.plan, item)};
   const Statistics found = statistics_of(work.plan.recipe, view);
   const int64_t step = merged_together(work.plan, item);
   std::atomic<bool> nonfinite{false};
