@@ -7,17 +7,8 @@ from collections.abc import Callable
 from itertools import combinations
 
 from made_results import TASKS, MadeResults
-from taujp.evaluate.results import (
-    Analogy,
-    AnalogyPoint,
-    Disentanglement,
-    Ensemble,
-    Interference,
-    Matrix,
-    Subset,
-    Subsets,
-    Unseen,
-)
+from taujp.evaluate.pair_results import Disentanglement, Interference, Matrix
+from taujp.evaluate.results import Analogy, AnalogyPoint, Ensemble, Subset, Subsets, Unseen
 
 
 def subsets(made: MadeResults) -> Subsets:

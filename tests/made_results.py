@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from taujp.evaluate.results import (
     Addition,
     AdditionPoint,
-    Bin,
     Negation,
     NegationPoint,
-    Scores,
     Single,
     SingleTask,
 )
+from taujp.evaluate.task_scores import Bin, Scores
 
 TASKS = ("fashion", "animals", "digits", "letters")
 ZERO_SHOT = {"fashion": 0.31, "animals": 0.22, "digits": 0.44, "letters": 0.74, "symbols": 0.84}

@@ -14,8 +14,9 @@ from made_calibration import calibration
 from made_results import WAYS, MadeResults
 from taujp.evaluate.record import SCHEMA, Cost, Provenance
 from taujp.evaluate.result_files import load_record, load_records, load_result, save_result
-from taujp.evaluate.results import Scores, Single, SingleTask, Unqualified
+from taujp.evaluate.results import Single, SingleTask, Unqualified
 from taujp.evaluate.schema import kinds
+from taujp.evaluate.task_scores import Scores
 from taujp.inspecting import Directions, Inspection, Part
 from taujp.searching import Search, Trial
 from taujp.tangent.metric import TauJpMatrix

@@ -12,10 +12,12 @@ import pytest
 import made_protocols
 from made_results import WAYS, MadeResults
 from taujp.evaluate.figures import figures
+from taujp.evaluate.pair_results import Disentanglement
 from taujp.evaluate.record import SCHEMA, Provenance, Record
-from taujp.evaluate.results import Disentanglement, Scores, Unqualified
+from taujp.evaluate.results import Unqualified
 from taujp.evaluate.schema import kind_of
 from taujp.evaluate.seeds import Paired, paired_differences, spreads
+from taujp.evaluate.task_scores import Scores
 from test_evaluate_records import EVERY
 
 MADE = MadeResults(WAYS["linear"], 0)

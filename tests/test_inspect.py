@@ -242,6 +242,7 @@ def test_broken_weights_are_named(states, value):
 
 
 def test_the_command_writes_a_page_and_figures(states, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="pages are drawn by matplotlib")
     base, moved = states
     for name, state in zip(("base", "a", "b"), (base, *moved), strict=False):
         save_file(state, tmp_path / f"{name}.safetensors")
@@ -266,6 +267,7 @@ def test_the_command_writes_a_page_and_figures(states, tmp_path, capsys):
 
 
 def test_one_model_alone_has_a_page(states):
+    pytest.importorskip("matplotlib", reason="pages are drawn by matplotlib")
     base, moved = states
     html = inspection_page(taujp.inspect(moved[:1], base))
     assert html.count("<svg") == 2

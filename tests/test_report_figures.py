@@ -12,9 +12,11 @@ from scipy.stats import spearmanr
 from made_protocols import interference, subsets
 from made_records import provenance, write_records
 from made_results import TASKS, WAYS, MadeResults
+from taujp.evaluate.pair_results import Disentanglement, Interference
 from taujp.evaluate.record import Record
 from taujp.evaluate.result_files import load_records
-from taujp.evaluate.results import Addition, Bin, Disentanglement, Interference, Scores
+from taujp.evaluate.results import Addition
+from taujp.evaluate.task_scores import Bin, Scores
 from taujp.report.labels import in_order, label_of
 from taujp.report.rank_correlation import rank_correlation
 from taujp.report.reliability import pool

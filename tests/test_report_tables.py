@@ -12,10 +12,10 @@ from taujp.evaluate.results import (
     AdditionPoint,
     Negation,
     NegationPoint,
-    Scores,
     SingleTask,
     Unqualified,
 )
+from taujp.evaluate.task_scores import Scores
 from taujp.report import (
     addition_table,
     comparison_table,

@@ -7,21 +7,19 @@ from typing import Any
 
 from taujp.commands.eval_calibration import calibration_table
 from taujp.evaluate.calibration import Calibration
+from taujp.evaluate.pair_results import Disentanglement, Interference, Matrix
 from taujp.evaluate.results import (
     Addition,
     Analogy,
-    Disentanglement,
     Ensemble,
-    Interference,
-    Matrix,
     Negation,
-    Scores,
     Single,
     SingleTask,
     Subset,
     Subsets,
     Unseen,
 )
+from taujp.evaluate.task_scores import Scores
 from taujp.report import addition_table, negation_table
 from taujp.report.text_table import percent, text_table
 

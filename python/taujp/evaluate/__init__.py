@@ -19,6 +19,7 @@ from taujp.evaluate.merged_weights import MergedWeights
 from taujp.evaluate.metrics import scores
 from taujp.evaluate.negation import negation
 from taujp.evaluate.outputs import Outputs
+from taujp.evaluate.pair_results import Disentanglement, Interference, Matrix
 from taujp.evaluate.provenance import provenance_of
 from taujp.evaluate.record import Cost, Provenance, Record
 from taujp.evaluate.result_files import load_record, load_records, load_result, save_result
@@ -27,13 +28,9 @@ from taujp.evaluate.results import (
     AdditionPoint,
     Analogy,
     AnalogyPoint,
-    Disentanglement,
     Ensemble,
-    Interference,
-    Matrix,
     Negation,
     NegationPoint,
-    Scores,
     Single,
     SingleTask,
     Subset,
@@ -44,6 +41,7 @@ from taujp.evaluate.results import (
 from taujp.evaluate.seeds import paired_differences, spreads
 from taujp.evaluate.single_task import single_task
 from taujp.evaluate.subsets import subsets
+from taujp.evaluate.task_scores import Scores
 from taujp.evaluate.unseen import unseen
 
 __all__ = [

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.merged import MergedModels, Split
-from taujp.evaluate.results import Addition, AdditionPoint, Coefficients, Scores, SingleTask
+from taujp.evaluate.results import Addition, AdditionPoint, SingleTask
 from taujp.evaluate.schemes import Scheme, best, tried_points
 from taujp.evaluate.single_task import check_names, single_task
+from taujp.evaluate.task_scores import Scores
 from taujp.train.prepare import PreparedTask
 
 COEFFICIENTS = tuple(step / 20 for step in range(21))

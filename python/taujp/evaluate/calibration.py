@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.environments import EnvironmentCalibration, Spread, calibrate, spreads
-from taujp.evaluate.results import Coefficients
 
 if TYPE_CHECKING:
     from taujp.evaluate.merged import MergedModels

@@ -1,10 +1,12 @@
-"""Rows of coefficients: which of them move anything, and whether layers have their own."""
+"""Rows of coefficients, a sum of task vectors each: what moves anything, what layers have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
-from taujp.evaluate.results import Coefficients
+# By task: one coefficient, or one for each group of its layers. A task left out has 0.
+Coefficients: TypeAlias = Mapping[str, float | Mapping[str, float]]
 
 
 def moving(row: Coefficients) -> Coefficients:

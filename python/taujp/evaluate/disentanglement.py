@@ -14,7 +14,7 @@ from torch import Tensor
 
 from taujp.evaluate.labelled_tasks import check_labelled
 from taujp.evaluate.outputs import predicted
-from taujp.evaluate.results import Disentanglement
+from taujp.evaluate.pair_results import Disentanglement
 
 if TYPE_CHECKING:
     from taujp.evaluate.merged import MergedModels

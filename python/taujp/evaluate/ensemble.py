@@ -9,8 +9,9 @@ import torch
 
 from taujp.evaluate.labelled_tasks import check_labelled
 from taujp.evaluate.outputs import Outputs, score
-from taujp.evaluate.results import Ensemble, Scores
+from taujp.evaluate.results import Ensemble
 from taujp.evaluate.single_task import single_task
+from taujp.evaluate.task_scores import Scores
 
 if TYPE_CHECKING:
     from taujp.evaluate.merged import MergedModels

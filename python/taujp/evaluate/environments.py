@@ -20,7 +20,7 @@ from taujp.evaluate.calibration_metrics import (
 )
 from taujp.evaluate.metrics import scores
 from taujp.evaluate.outputs import Outputs
-from taujp.evaluate.results import Scores
+from taujp.evaluate.task_scores import Scores
 from taujp.evaluate.temperature import at_temperature, fit_temperature
 
 METRICS = ("accuracy", "ece", "ece_equal_mass", "ace", "ace_top_label", "nll", "brier")

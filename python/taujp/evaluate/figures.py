@@ -6,22 +6,20 @@ from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import Any
 
+from taujp.evaluate.pair_results import Disentanglement, Interference, Matrix
 from taujp.evaluate.results import (
     Addition,
     Analogy,
-    Disentanglement,
     Ensemble,
-    Interference,
-    Matrix,
     Negation,
     NegationPoint,
-    Scores,
     Single,
     SingleTask,
     Subset,
     Subsets,
     Unseen,
 )
+from taujp.evaluate.task_scores import Scores
 from taujp.tangent.metric import TauJpMatrix
 
 METRICS = ("accuracy", "ece", "ace", "nll")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taujp.evaluate.labelled_tasks import check_labelled
 from taujp.evaluate.outputs import predicted
-from taujp.evaluate.results import Interference, Matrix
+from taujp.evaluate.pair_results import Interference, Matrix
 from taujp.evaluate.single_task import check_names
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from taujp.evaluate.coefficient_rows import moving
+from taujp.evaluate.coefficient_rows import Coefficients, moving
 from taujp.evaluate.outputs import Outputs, score
-from taujp.evaluate.results import Coefficients, Scores
+from taujp.evaluate.task_scores import Scores
 from taujp.train.prepare import PreparedTask
 
 

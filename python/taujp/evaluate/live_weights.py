@@ -12,15 +12,12 @@ from torch import Tensor
 
 import taujp
 from taujp.evaluate.classifier import Classifier
-from taujp.evaluate.coefficient_rows import is_layered, moving
+from taujp.evaluate.coefficient_rows import Coefficients, is_layered, moving
 from taujp.evaluate.kept_scores import key_of
-from taujp.evaluate.results import Coefficients
-from taujp.merge.method import find_method, methods
+from taujp.evaluate.row_merges import RowMerges, State
 from taujp.tangent.attribution import layer_groups
 
 HELD = 1 << 29  # bytes of merged models that wait for their turn; what is more is merged each time
-
-State = Mapping[str, Tensor]
 
 
 class LiveWeights:
@@ -51,11 +48,11 @@ class LiveWeights:
             name: taujp.TaskVector(self._theta0, own) for name, own in self._own.items()
         }
         self._module = classifier.module
-        self._choose(method, options)
         inner = {name.removeprefix(prefix): name for name in self._theta0}
         self.layers = {
             layer: [inner[name] for name in names] for layer, names in layer_groups(inner).items()
         }
+        self._choose(method, options)
 
     def merging(self, method: str, options: Mapping[str, Any]) -> LiveWeights:
         """The same weights, held once, merged by another method."""
@@ -72,7 +69,7 @@ class LiveWeights:
             return [partial(self.write, row) for row in rows]
         kept = {key: state for key, state in self._states.items() if key in merged}
         wanted = {key: row for key, row in merged.items() if key not in kept}
-        self._states = {**kept, **self._merged(wanted)}
+        self._states = {**kept, **self._merges.of(wanted)}
         return [self._edit(row) for row in rows]
 
     def write(self, row: Coefficients) -> None:
@@ -83,7 +80,7 @@ class LiveWeights:
         elif self._editor is not None and not is_layered(row):
             self._editor([row.get(name, 0.0) for name in self.names])
         else:
-            self._copy(self._merged({key_of(row): moving(row)})[key_of(row)])
+            self._copy(self._merges.of({key_of(row): moving(row)})[key_of(row)])
 
     def write_own(self, name: str) -> None:
         """One fine-tuned model's weights."""
@@ -95,14 +92,7 @@ class LiveWeights:
 
     def _choose(self, method: str, options: Mapping[str, Any]) -> None:
         """How rows are merged from now on; an unknown method is refused before any work."""
-        has_base = method not in methods() or methods()[method].base != "none"
-        if find_method(method, has_base=has_base).per_task:
-            raise ValueError(
-                f"MergedWeights: {method} gives a model for each task; expected a method that "
-                f"gives one; merge by it first: taujp.merge_many(..., method={method!r})"
-            )
-        self._method, self._options = method, dict(options)
-        self._base = self._theta0 if has_base else None
+        self._merges = RowMerges(self._theta0, self._own, self.layers, method, dict(options))
         self._states = {}
         self._editor = None
         if method == "task_arithmetic" and not options and self.names:
@@ -125,66 +115,6 @@ class LiveWeights:
         """Whether the row is written without a merge."""
         return not row or (self._editor is not None and not is_layered(row))
 
-    def _merged(self, rows: Mapping[Hashable, Coefficients]) -> dict[Hashable, State]:
-        """The merges of many rows; those of the same checkpoints are one pass over them."""
-        alike: dict[Hashable, list[Hashable]] = {}
-        for key, row in rows.items():
-            alike.setdefault((tuple(row), is_layered(row), self._common(row)), []).append(key)
-        found: dict[Hashable, State] = {}
-        for keys in alike.values():
-            found.update(zip(keys, self._merged_alike([rows[key] for key in keys]), strict=True))
-        return found
-
-    def _merged_alike(self, rows: Sequence[Coefficients]) -> Sequence[State]:
-        """The merge of the checkpoints that have a coefficient; the others have no vote in it.
-
-        One coefficient for all is a factor of what the method makes of the vectors: where it
-        divides by the sum of coefficients, as TIES does, they would cancel.
-        """
-        first = rows[0]
-        if not first:
-            return [self._theta0]
-        options = self._options
-        coefs: Any
-        if self._common(first):
-            coefs, factor = [[1.0] * len(first)] * len(rows), options.get("lambda_", 1.0)
-            factors = [factor * next(iter(row.values())) for row in rows]
-            options = {**options, "lambda_": factors}
-        elif is_layered(first):
-            tables = [self._table(row) for row in rows]
-            coefs = {name: [table[name] for table in tables] for name in tables[0]}
-        else:
-            coefs = [list(row.values()) for row in rows]
-        sources = [self._own[name] for name in first]
-        merged: list[State] = taujp.merge_many(
-            sources, coefs, base=self._base, method=self._method, **options
-        )
-        return merged
-
-    def _common(self, row: Coefficients) -> bool:
-        """Whether the row is one factor of the merged vector."""
-        if is_layered(row) or self._base is None:
-            return False
-        return len(set(row.values())) == 1
-
-    def _table(self, row: Coefficients) -> dict[str, list[float]]:
-        """Coefficients by layer as merge_many takes them: a list for each weight's name."""
-        values = list(row.values())
-        lost = {
-            layer for value in values if isinstance(value, Mapping) for layer in value
-        } - self.layers.keys()
-        if lost:
-            raise ValueError(
-                f"MergedWeights: no layers {sorted(lost)}; there are {list(self.layers)}"
-            )
-        return {
-            _literal(name): [
-                value.get(layer, 0.0) if isinstance(value, Mapping) else value for value in values
-            ]
-            for layer, names in self.layers.items()
-            for name in names
-        }
-
     @torch.no_grad()
     def _copy(self, state: State) -> None:
         for name, live in self._live.items():
@@ -204,8 +134,3 @@ def _held(source: Any, prefix: str, theta0: Mapping[str, Tensor]) -> dict[str, T
             f"'{prefix}*' weights; check that it belongs to this model"
         )
     return {name: state[name].to(theta0[name].device) for name in theta0}
-
-
-def _literal(name: str) -> str:
-    """A name as a glob pattern that matches it alone."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import taujp
 from taujp.checkpoint import open_checkpoint
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.outputs import Keep, Outputs, all_of_it
-from taujp.evaluate.results import Coefficients, Scores
+from taujp.evaluate.task_scores import Scores
 from taujp.train.prepare import PreparedTask
 
 Split = Literal["validation", "test"]

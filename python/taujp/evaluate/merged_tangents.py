@@ -12,12 +12,12 @@ from torch import Tensor
 
 import taujp
 from taujp.evaluate.classifier import classifier_of
-from taujp.evaluate.coefficient_rows import is_layered
+from taujp.evaluate.coefficient_rows import Coefficients, is_layered
 from taujp.evaluate.data_pass import evaluating
 from taujp.evaluate.kept_scores import KeptScores, key_of
 from taujp.evaluate.merged import Split
 from taujp.evaluate.outputs import Keep, Outputs, all_of_it
-from taujp.evaluate.results import Coefficients, Scores
+from taujp.evaluate.task_scores import Scores
 from taujp.evaluate.vector_layers import by_layer, layered_row
 from taujp.train.prepare import PreparedTask
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import taujp
 from taujp.evaluate.classifier import classifier_of
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.data_pass import run_over
 from taujp.evaluate.kept_scores import KeptScores, key_of
 from taujp.evaluate.live_weights import LiveWeights
 from taujp.evaluate.merged import Split
 from taujp.evaluate.outputs import Keep, Outputs, all_of_it
-from taujp.evaluate.results import Coefficients, Scores
+from taujp.evaluate.task_scores import Scores
 from taujp.train.prepare import PreparedTask
 
 

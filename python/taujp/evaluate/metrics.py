@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taujp.evaluate.results import Bin, Scores
+from taujp.evaluate.task_scores import Bin, Scores
 
 SORTED_AT_ONCE = 1 << 23  # numbers: 64 MB a copy
 

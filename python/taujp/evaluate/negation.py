@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from taujp.evaluate.addition import COEFFICIENTS
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.merged import MergedModels
-from taujp.evaluate.results import Coefficients, Negation, NegationPoint, Unqualified
+from taujp.evaluate.results import Negation, NegationPoint, Unqualified
 from taujp.train.prepare import PreparedTask
 
 Rule = Literal["largest", "least_target"]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from torch import Tensor
 
 from taujp.evaluate.metrics import scores
-from taujp.evaluate.results import Scores
+from taujp.evaluate.task_scores import Scores
 
 Keep: TypeAlias = Callable[[Tensor], Tensor]
 

@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from taujp.evaluate.results import (
-    Addition,
-    Analogy,
-    Disentanglement,
-    Ensemble,
-    Interference,
-    Negation,
-    Single,
-    Subsets,
-    Unseen,
-)
+from taujp.evaluate.pair_results import Disentanglement, Interference
+from taujp.evaluate.results import Addition, Analogy, Ensemble, Negation, Single, Subsets, Unseen
 
 if TYPE_CHECKING:
     from taujp.evaluate.calibration import Calibration

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ def _write_whole(text: str, path: Path) -> Path:
             os.fsync(stream.fileno())
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be what cannot be reached
+            partial.unlink()
         raise OSError(
             f"save_result: cannot write '{path}': {error}; expected a place to write to; make room "
             "or choose another"

@@ -8,35 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-# By task: one coefficient, or one for each group of its layers. A task left out has 0.
-Coefficients: TypeAlias = Mapping[str, float | Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Predictions whose confidence lies in one range: how many, how sure, how often right."""
-
-    count: int
-    confidence: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One model on one data set.
-
-    accuracy: or what a task's own scorer gives. ece, ace, nll: None where the outputs are no
-    logits. reliability: the bins of the ece, kept for test data.
-    """
-
-    accuracy: float
-    count: int
-    ece: float | None = None
-    ace: float | None = None
-    nll: float | None = None
-    reliability: tuple[Bin, ...] = ()
+from taujp.evaluate.coefficient_rows import Coefficients
+from taujp.evaluate.task_scores import Scores
 
 
 @dataclass(frozen=True)
@@ -183,43 +158,6 @@ class Subsets:
     tasks: tuple[SingleTask, ...]
     one_shot: tuple[Subset, ...]
     chosen: tuple[Subset, ...] = ()
-
-
-@dataclass(frozen=True)
-class Disentanglement:
-    """errors[i][j] = xi at coefficients[i] of tasks[0]'s vector and coefficients[j] of tasks[1]'s:
-    the sum over both tasks' test data of the share of predictions that the other's vector changes.
-    In [0, 2]."""
-
-    mode: str
-    tasks: tuple[str, str]
-    coefficients: tuple[float, ...]
-    errors: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """values[a][b]: of rows[a]'s task vector on the data (or with the vector) of columns[b]."""
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Interference:
-    """What each vector does to the others' test data, predicted and measured.
-
-    tau_jp: of vector a on data b. cosine: of vectors a and b. changed: the share of predictions on
-    b's data that differ between theta0 + tau_b and theta0 + tau_b + tau_a. lost: the accuracy that
-    goes with them. Where a is b: 0 in `changed` and `lost`.
-    """
-
-    mode: str
-    tau_jp: Matrix
-    cosine: Matrix
-    changed: Matrix
-    lost: Matrix
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from taujp.evaluate.results import AdditionPoint, Coefficients
+from taujp.evaluate.coefficient_rows import Coefficients
+from taujp.evaluate.results import AdditionPoint
 
 Scheme = Literal["common", "task", "layer"]
 Measure = Callable[[Sequence[Coefficients]], list[AdditionPoint]]

@@ -7,8 +7,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from taujp.evaluate.addition import addition_point, normalised_mean
-from taujp.evaluate.results import Scores, SingleTask, Subset, Subsets
+from taujp.evaluate.results import SingleTask, Subset, Subsets
 from taujp.evaluate.single_task import single_task
+from taujp.evaluate.task_scores import Scores
 
 if TYPE_CHECKING:
     from taujp.evaluate.merged import MergedModels, Split

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from taujp.evaluate.results import Coefficients
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.tangent.attribution import layer_groups
 from taujp.tangent.encoder import encoder_of, task_vector_of
 

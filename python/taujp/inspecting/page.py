@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taujp.evaluate.results import Matrix
+from taujp.evaluate.pair_results import Matrix
 from taujp.inspecting.drawings import (
     Lines,
     conflicts_by_part,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taujp.evaluate.results import Matrix
+from taujp.evaluate.pair_results import Matrix
 from taujp.inspecting.result import Inspection, Part, mean_between
 from taujp.report.text_table import percent, text_table
 

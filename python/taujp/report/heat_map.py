@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from taujp.evaluate.results import Matrix
+from taujp.evaluate.pair_results import Matrix
 from taujp.report.figure import drawn, new_figure, save_figure
 from taujp.report.text_table import text_table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from taujp.evaluate.results import Bin, Scores
+from taujp.evaluate.task_scores import Bin, Scores
 from taujp.report.blocks import Plot, Table
 from taujp.report.curves import SIZE, legend_below
 from taujp.report.figure import INK, drawn, new_figure, plain_axes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from taujp.evaluate.results import Addition, AdditionPoint, Negation, NegationPoint, Scores
+from taujp.evaluate.results import Addition, AdditionPoint, Negation, NegationPoint
+from taujp.evaluate.task_scores import Scores
 from taujp.report.coefficient import coefficient_text
 from taujp.report.text_table import percent, text_table
 

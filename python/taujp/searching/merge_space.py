@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.merged import MergedModels
 from taujp.evaluate.merged_weights import MergedWeights
-from taujp.evaluate.results import Coefficients
 from taujp.evaluate.schemes import Scheme
 from taujp.merge.method import methods
 from taujp.searching.space import Point, Range, Space, Values

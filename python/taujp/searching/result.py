@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taujp.evaluate.record import Cost
-from taujp.evaluate.results import AdditionPoint, Scores
+from taujp.evaluate.results import AdditionPoint
+from taujp.evaluate.task_scores import Scores
 
 
 @dataclass(frozen=True)

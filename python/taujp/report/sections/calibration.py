@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from taujp.evaluate.results import Addition, Scores
+from taujp.evaluate.results import Addition
+from taujp.evaluate.task_scores import Scores
 from taujp.report.blocks import Block, Section, Table
 from taujp.report.reliability import reliability_plot
 from taujp.report.runs import Runs

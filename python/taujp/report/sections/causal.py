@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from taujp.evaluate.results import Interference, Matrix
+from taujp.evaluate.pair_results import Interference, Matrix
 from taujp.report.blocks import Block, Plot, Section, Table
 from taujp.report.curves import SIZE, legend_below
 from taujp.report.figure import drawn, new_figure, plain_axes

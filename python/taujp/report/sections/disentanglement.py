@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from taujp.evaluate.results import Disentanglement
+from taujp.evaluate.pair_results import Disentanglement
 from taujp.report.blocks import Block, Folded, Plot, Section, Table
 from taujp.report.figure import drawn, new_figure
 from taujp.report.heat_map import colour_bar

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taujp.evaluate.results import Ensemble, Scores
+from taujp.evaluate.results import Ensemble
+from taujp.evaluate.task_scores import Scores
 from taujp.report.blocks import Block, Section, Table
 from taujp.report.runs import Runs, grouped
 from taujp.report.spread import mean, over_seeds, percent_spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from taujp.evaluate.results import Interference, Matrix
+from taujp.evaluate.pair_results import Interference, Matrix
 from taujp.report.blocks import Block, Plot, Section, Table
 from taujp.report.heat_map import as_matrix, draw_matrix, logarithmic
 from taujp.report.runs import Runs

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from taujp.evaluate.calibration import Calibration, CalibrationPoint
 from taujp.evaluate.environments import Spread
-from taujp.evaluate.results import Scores
+from taujp.evaluate.task_scores import Scores
 from taujp.report.blocks import Block, Section, Table
 from taujp.report.reliability import reliability_plot
 from taujp.report.runs import Runs
