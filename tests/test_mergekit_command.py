@@ -163,6 +163,22 @@ def test_a_file_that_is_not_there(tmp_path, capsys):
     assert "none.yml" in capsys.readouterr().err
 
 
+def test_a_place_where_nothing_can_be_written(written, capsys):
+    path, _ = written
+    assert command(path, path / "out", "-q") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"taujp mergekit: merge: cannot write '{path}/out': ")
+    assert "choose a place where you may write" in said
+
+
+def test_keys_without_effect_are_told(written, capsys):
+    path, out = written
+    path.write_text(path.read_text() + "int8_mask: true\n")
+    assert command(path, out, "--dry-run") == 0
+    told = "configuration has int8_mask, without effect (in mergekit too); int8_mask would count"
+    assert told in capsys.readouterr().err
+
+
 CODE = """
 import sys
 from taujp.cli import main

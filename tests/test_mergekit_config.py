@@ -10,9 +10,10 @@ from taujp import MergeError
 from taujp.mergekit.config import configuration
 from taujp.mergekit.documents import in_order, read_documents
 from taujp.mergekit.folders import find_place
+from taujp.mergekit.keys import stray_keys
 from taujp.mergekit.layers import depth, towers
 from taujp.mergekit.module_names import names_by_module
-from taujp.mergekit.peer_method import find_peer_method, peer_methods, unused_parameters
+from taujp.mergekit.peer_method import Input, find_peer_method, peer_methods, unused_parameters
 from taujp.mergekit.reference import Place, model_reference
 from taujp.mergekit.settings import resolve, settings_of
 
@@ -36,7 +37,10 @@ def at(value, t=0.0, tensor="model.layers.0.mlp.weight", kind=float):
         ({"slices": [{"sources": [SOURCE]}]}, ["models and slices", "exactly one"]),
         ({"models": None}, ["none of models, slices, modules"]),
         ({"models": []}, ["none of models, slices, modules"]),
-        ({"models": [{"model": "a", "weight": 1}]}, ["models[0]", "'weight'", "model, parameters"]),
+        (
+            {"models": [{"model": "a", "params": {}}]},
+            ["models[0]", "'params'", "model, parameters"],
+        ),
         ({"models": [{"parameters": {}}]}, ["models[0] has no model"]),
         ({"models": {"model": "a"}}, ["models is", "expected a list"]),
         ({"models": ["a"]}, ["models[0] is 'a'", "a mapping"]),
@@ -45,6 +49,8 @@ def at(value, t=0.0, tensor="model.layers.0.mlp.weight", kind=float):
         ({"parameters": {"weight": [{"filter": "mlp"}]}}, ["weight[0]", "expected value"]),
         ({"parameters": {"weight": [[1], 2]}}, ["parameters.weight", "a gradient"]),
         ({"dtype": "float8"}, ["dtype is 'float8'", "float32, float16, bfloat16"]),
+        ({"dtype": "float64"}, ["dtype is 'float64'", "say out_dtype: float32"]),
+        ({"dtype": "float64", "out_dtype": "float64"}, ["out_dtype is 'float64'"]),
         ({"out_dtype": 16}, ["out_dtype is 16"]),
         ({"base_model": ""}, ["base_model is ''"]),
         ({"merge_method": None}, ["merge_method is None"]),
@@ -58,6 +64,31 @@ def test_what_is_wrong_is_named_with_its_place(changed, told):
         configuration({**MODELS, **changed})
     for part in told:
         assert part in str(error.value)
+
+
+def test_keys_that_mergekit_passes_over_are_told():
+    document = {
+        **MODELS,
+        "int8_mask": True,
+        "models": [{"model": "a", "layer_range": [0, 2]}, {"model": "b", "weight": 1}],
+        "embed_slerp": True,
+    }
+    assert list(stray_keys(configuration(document).document, {"weight", "int8_mask"})) == [
+        "configuration has int8_mask, embed_slerp, without effect (in mergekit too); int8_mask "
+        "would count under parameters",
+        "models[0] has layer_range, without effect (in mergekit too)",
+        "models[1] has weight, without effect (in mergekit too); weight would count under "
+        "parameters",
+    ]
+    modules = {"text": {"slices": [{"sources": [{**SOURCE, "t": 1}]}], "note": ""}}
+    found = configuration({"merge_method": "linear", "modules": modules}).document
+    places = [told.partition(" has ")[0] for told in stray_keys(found, {"t"})]
+    assert places == ["modules.text", "modules.text.slices[0].sources[0]"]
+
+
+def test_float64_is_told_where_another_dtype_is_written():
+    found = configuration({**MODELS, "dtype": "float64", "out_dtype": "bfloat16"})
+    assert (found.double, found.dtype, found.written) == (True, None, "BF16")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +135,7 @@ def test_references_are_paths_revisions_and_adapters(tmp_path):
     odd = tmp_path / "a+b@c"
     odd.mkdir()
     assert model_reference("m", str(odd)).model == Place(str(odd))
+    assert model_reference("m", f"{odd}/") == model_reference("m", {"model": f"{odd}/."})
     for wrong in ("a+b+c", "a@b@c", "+a", "a@", 3, {"path": "a"}, {"model": {"revision": "x"}}):
         with pytest.raises(MergeError, match=r"^m"):
             model_reference("m", wrong)
@@ -208,6 +240,10 @@ def test_modules_are_beginnings_of_names():
         names_by_module(["text_model", "text_model.layers"], names, found)
 
 
+def inputs(*settings):
+    return [Input(f"model{i}", "x", own) for i, own in enumerate(settings)]
+
+
 def test_every_method_of_mergekit_is_one_of_ours():
     assert set(peer_methods()) == {
         "arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della",
@@ -220,7 +256,7 @@ def test_every_method_of_mergekit_is_one_of_ours():
         needed = [said(filled[p.name], p.name) for p in method.parameters if p.default is None]
         base = 0 if method.base == "required" else None
         method.check_inputs("models", n, base)
-        given = method.given("x", ("x",) * n, ({},) * n, tuple(needed), base, 0.0, seed=3)
+        given = method.given("x", inputs(*[{}] * n), tuple(needed), base, 0.0, seed=3)
         step = method.translate(given)
         ours = taujp.methods()[step.method]
         options = {k: list(v) if isinstance(v, tuple) else v for k, v in step.options}
@@ -233,13 +269,14 @@ def test_every_method_of_mergekit_is_one_of_ours():
 
 def test_a_required_parameter_is_asked_for():
     method = find_peer_method("ties")
-    with pytest.raises(MergeError, match=r"weight is missing for 'x' \(source 1 of its slice\)"):
-        method.given("x", ("x", "x"), ({}, {}), (), 0, 0.0, seed=0)
+    with pytest.raises(MergeError, match="weight is missing for 'x' of model1; set it under"):
+        method.given("x", inputs({}, {}), (), 0, 0.0, seed=0)
 
 
 def test_parameters_of_other_methods_are_told_and_of_none_refused():
     method = find_peer_method("slerp")
     assert unused_parameters(method, [said(1, "t"), said(True, "int8_mask")]) == ["int8_mask"]
+    assert unused_parameters(method, [said(1, "rank_of_the_day")]) == ["rank_of_the_day"]
     with pytest.raises(MergeError, match=r"'wieght', which no method has; slerp has t"):
         unused_parameters(method, [said(1, "wieght")])
     with pytest.raises(MergeError, match=r"'dare'; mergekit 0\.1\.5 has arcee_fusion, breadcrumbs"):
@@ -266,9 +303,9 @@ def test_weights_whose_sum_is_zero_are_no_shares():
     given = [said(1, "weight"), said(-1, "weight")]
     linear = find_peer_method("linear")
     with pytest.raises(MergeError, match=r"\[1\.0, -1\.0\], whose sum is zero"):
-        linear.translate(linear.given("x", ("x", "x"), tuple(given), (), None, 0.0, seed=0))
+        linear.translate(linear.given("x", inputs(*given), (), None, 0.0, seed=0))
     scopes = (said(False, "normalize"),)
-    step = linear.translate(linear.given("x", ("x", "x"), tuple(given), scopes, None, 0.0, seed=0))
+    step = linear.translate(linear.given("x", inputs(*given), scopes, None, 0.0, seed=0))
     assert step.coefs == (1.0, -1.0)
 
 

@@ -44,12 +44,14 @@ dtype: {dtype}
 """
 
 
-def save_family(folder: Path, family: str, dtype=torch.float32, **options: Any) -> dict[str, Path]:
+def save_family(
+    folder: Path, family: str, dtype=torch.float32, *, kind: str = "bpe", **options: Any
+) -> dict[str, Path]:
     """base, a, b with a tokenizer and a vocabulary of their own each: their folders by name."""
     folders = {}
     for seed, (name, texts) in enumerate(TEXTS.items()):
         folders[name] = folder / name
-        kind = "wordpiece" if family.startswith("bert") else "bpe"
+        kind = "wordpiece" if family.startswith("bert") else kind
         special = (UNKNOWN.get(family, "<unk>"), "<s>", "</s>")
         made = save_tokenizer(
             folder / name, kind, texts, size=36 + seed, special=special, added=[f"<{name}>"]

@@ -95,14 +95,41 @@ def test_della_keeps_the_larger_of_a_row_more_often(both, tiny):  # noqa: F811
     folders = tiny("llama", torch.float32)
     tau = {name: t for name, t in weights(folders["a"]).items() if t.ndim == 2}
     for side in both(kept("della_linear", 0.5, ", epsilon: 0.3"), folders):
-        stays = [
-            (side[name] != 0).gather(1, t.abs().argsort(dim=1)).double().unflatten(1, (4, -1))
-            for name, t in tau.items()
-        ]
-        rows = sum(part.shape[0] for part in stays)
-        shares = sum(part.mean(2).sum(0) for part in stays) / rows
-        expected = 0.2 + 0.6 * (torch.arange(4) + 0.5) / 4
-        assert ((shares - expected).abs() < 5 * (0.25 / (rows * 8)) ** 0.5).all(), shares
+        assert_odds(tau, {name: side[name] != 0 for name in tau}, 0.5, 0.3)
+
+
+def test_della_has_odds_of_its_own_for_each_model(both, tiny):  # noqa: F811
+    """A sum of 0 or a and of 0 or 2 b tells which of them stayed."""
+    folders = tiny("llama", torch.float32)
+    config = """
+merge_method: della_linear
+base_model: zero
+models:
+  - {model: a, parameters: {weight: 1.0, density: 0.5, epsilon: 0.3}}
+  - {model: b, parameters: {weight: 2.0, density: 0.7, epsilon: 0.05}}
+parameters: {normalize: false, rescale: false}
+"""
+    a, b = (
+        {name: t for name, t in weights(folders[model]).items() if t.ndim == 2} for model in "ab"
+    )
+    for side in both(config, folders):
+        sums = {name: torch.stack([0 * a[name], a[name], 2 * b[name], a[name] + 2 * b[name]])
+                for name in a}  # fmt: skip
+        which = {name: (sums[name] - side[name]).abs().argmin(0) for name in a}
+        assert_odds(a, {name: found % 2 == 1 for name, found in which.items()}, 0.5, 0.3)
+        assert_odds(b, {name: found >= 2 for name, found in which.items()}, 0.7, 0.05)
+
+
+def assert_odds(tau, stays, density, epsilon):
+    """By quarters of the rank in its row, over all matrices."""
+    ordered = [
+        stays[name].gather(1, t.abs().argsort(dim=1)).double().unflatten(1, (4, -1))
+        for name, t in tau.items()
+    ]
+    rows = sum(part.shape[0] for part in ordered)
+    shares = sum(part.mean(2).sum(0) for part in ordered) / rows
+    expected = density + epsilon * (2 * (torch.arange(4) + 0.5) / 4 - 1)
+    assert ((shares - expected).abs() < 5 * (0.25 / (rows * 8)) ** 0.5).all(), shares
 
 
 def test_a_seed_is_one_draw(tiny, tmp_path):  # noqa: F811

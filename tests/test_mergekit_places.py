@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
+from safetensors import safe_open
 
 import taujp
 from mergekit_runs import config_of, models, read, run, same, stack
@@ -22,6 +25,11 @@ def test_gradients_run_over_layers_and_spare_what_is_outside(tmp_path):
         inside = name.startswith("model.layers.")
         share = by_layer[int(name.split(".")[2])] if inside else 0.0
         torch.testing.assert_close(tensor, share * first[name] + 0.25 * second[name])
+    with safe_open(tmp_path / "out" / "model.safetensors", "pt") as file:
+        told = json.loads(file.metadata()["taujp"])["coefs"]
+    shares = {row["coefs"][0]: row["parameters"] for row in told}
+    assert {*shares} == {*by_layer}
+    assert sum(shares.values()) == len(merged)
 
 
 def test_filters_choose_by_name_and_scopes_by_nearness(tmp_path):

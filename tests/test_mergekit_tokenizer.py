@@ -10,7 +10,8 @@ import pytest
 
 from taujp.merge.errors import MergeError
 from taujp.mergekit.tokenizer_change import with_tokens, within
-from taujp.mergekit.tokenizer_file import plain_entry, read_tokenizer
+from taujp.mergekit.tokenizer_file import plain_entry
+from taujp.mergekit.tokenizer_folder import read_tokenizer
 from taujp.mergekit.tokenizer_plan import plan_tokenizer
 from taujp.mergekit.tokenizer_spec import TokenizerSpec, TokenRow, tokenizer_spec
 from tiny_tokenizers import KINDS, SPECIAL, save_config, save_tokenizer, tokenizers

@@ -107,6 +107,22 @@ def test_other_families(both, folders, tmp_path: Path, family: str):  # noqa: F8
         torch.testing.assert_close(found[token], row, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["fallback", "unigram"])
+def test_vocabularies_of_sentencepiece(both, tmp_path: Path, kind: str):  # noqa: F811
+    models = save_family(tmp_path, "llama", torch.bfloat16, kind=kind)
+    config = f"{VECTORS}tokenizer_source: union\n"
+    theirs = both.by_mergekit(config, models, tmp_path)
+    ours = by_taujp(config, models, tmp_path, rounding="stepwise")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        found, expected = rows_by_token(ours, name), rows_by_token(theirs, name)
+        assert found.keys() == expected.keys()
+        for token, row in expected.items():
+            assert_same_bits(found[token], row, token)
+    load = transformers.AutoTokenizer.from_pretrained
+    text = "the sea, stars \u00e9"
+    assert load(ours).tokenize(text) == load(theirs).tokenize(text)
+
+
 def test_the_most_common_chat_template_is_mergekits(both, folders, tmp_path: Path):  # noqa: F811
     models = {name: tmp_path / name for name in TEXTS}
     for name, folder in folders("llama", torch.float32).items():

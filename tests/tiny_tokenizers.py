@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 tokenizers = pytest.importorskip("tokenizers", reason="tiny tokenizers are made by tokenizers")
-from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: E402
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers  # noqa: E402
 
 TEXTS = {
     "sea": ["the sea and the ship", "a ship at sea", "ships sail the seven seas", "sail on"],
@@ -51,7 +51,24 @@ def unigram(texts: Sequence[str], size: int, special: Sequence[str]) -> Any:
     return made
 
 
-KINDS = {"bpe": bpe, "wordpiece": word_piece, "unigram": unigram}
+def byte_fallback(texts: Sequence[str], size: int, special: Sequence[str]) -> Any:
+    """BPE with bytes for the characters it does not know, as SentencePiece made Llama 2's."""
+    made = tokenizers.Tokenizer(models.BPE(unk_token=special[0], fuse_unk=True, byte_fallback=True))
+    made.normalizer = normalizers.Sequence([
+        normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581"),
+    ])  # fmt: skip
+    made.decoder = decoders.Sequence([
+        decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+    ])  # fmt: skip
+    each = [f"<0x{number:02X}>" for number in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=size + 256, special_tokens=[*special, *each])
+    made.train_from_iterator(texts, trainer)
+    content = json.loads(made.to_str())  # bytes are no special tokens of it, only in its vocabulary
+    content["added_tokens"] = [t for t in content["added_tokens"] if t["content"] in special]
+    return tokenizers.Tokenizer.from_str(json.dumps(content))
+
+
+KINDS = {"bpe": bpe, "wordpiece": word_piece, "unigram": unigram, "fallback": byte_fallback}
 SPECIAL = ("<unk>", "<s>", "</s>")
 
 

@@ -15,11 +15,12 @@ from .card import card_files
 from .chat_template import chat_template, template_of
 from .config import DTYPES, Configuration
 from .grouping import Grouping
+from .keys import stray_keys
 from .models import Model, check_architectures, open_models
 from .outline import Outline
 from .output_config import output_config
 from .output_folder import output_companions
-from .peer_method import find_peer_method, unused_parameters
+from .peer_method import PeerMethod, find_peer_method, parameter_names, unused_parameters
 from .reference import ModelReference
 from .regions import Alignment, Planner
 from .same_names import with_names_of
@@ -70,7 +71,7 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     Raises: MergeError, CheckpointError: all missing or reshaped tensors at once.
     """
     method = find_peer_method(config.method)
-    unused = unused_parameters(method, _all_settings(config))
+    said = [*_said(config, method)]
     models, notes = _models(config, choices)
     plan = _tokenizer(config, models)
     align = None if plan is None else _alignment(plan, config, choices)
@@ -78,8 +79,6 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     grouping = Grouping(config, method, choices.seed, choices.rounding, choices.nonfinite)
     merges = grouping.merges(outline)
     notes += [*outline.notes, *(plan.notes if plan else ()), *_lacking(config, models)]
-    if unused:
-        notes.append(f"{method.name} has no parameter {', '.join(unused)}: without effect")
     if grouping.mixed:
         notes.append(
             f"{len(grouping.mixed)} tensors differ in dtype between the models and are written as "
@@ -89,7 +88,7 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     if choices.card:
         companions |= card_files(config, choices.recorded(text), name)
     assembly = Assembly(tuple(merges), _donor(outline), companions)
-    return Built(assembly, config.method, tuple(notes))
+    return Built(assembly, config.method, (*said, *notes))
 
 
 def _models(
@@ -148,6 +147,15 @@ def _alignment(plan: TokenizerPlan, config: Configuration, choices: Choices) -> 
     return lambda checkpoints, base: aligned(
         checkpoints, plan, base=base, rounding=choices.rounding, dtype=dtype
     )
+
+
+def _said(config: Configuration, method: PeerMethod) -> Iterator[str]:
+    """A sentence for what the configuration says and is not done, or not as in mergekit."""
+    yield from stray_keys(config.document, parameter_names())
+    if unused := unused_parameters(method, _all_settings(config)):
+        yield f"{method.name} has no parameter {', '.join(unused)}: without effect"
+    if config.double:
+        yield "dtype is float64: sums are made in float32 here, so that last bits may differ"
 
 
 def _lacking(config: Configuration, models: Mapping[ModelReference, Model]) -> Iterator[str]:

@@ -8,21 +8,19 @@ from typing import Any
 
 from taujp.merge.errors import MergeError
 
+from .keys import MODEL_KEYS, MODULE_KEYS, SLICE_KEYS, SOURCE_KEYS, WHOLE_KEYS, part_of
 from .reading import list_of, mapping_of, text_of
 from .reference import ModelReference, model_reference
 from .settings import Settings, settings_of
 from .tokenizer_spec import TokenizerSpec, tokenizer_spec
 
-KEYS = (
-    "merge_method", "models", "slices", "modules", "base_model", "parameters", "dtype",
-    "out_dtype", "tokenizer_source", "tokenizer", "chat_template",
-)  # fmt: skip
 ELSEWHERE = {
     "experts": "mixture-of-experts assembly is mergekit-moe's; taujp merges models of one shape",
     "gate_mode": "mixture-of-experts assembly is mergekit-moe's; taujp merges models of one shape",
     "genome": "evolutionary search is mergekit-evolve's; use taujp.search (`taujp search`)",
 }
 DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+DOUBLE = ("float64", "torch.float64")
 WHOLE = ""  # the name of the one module of a model that names none
 
 
@@ -54,7 +52,10 @@ class Module:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One merge: its method, and for each module its slices; dtypes as "F32", "F16", "BF16"."""
+    """One merge: its method, and for each module its slices; dtypes as "F32", "F16", "BF16".
+
+    document: as it was read. double: whether mergekit would compute it in float64.
+    """
 
     method: str
     modules: Mapping[str, Module]
@@ -64,6 +65,8 @@ class Configuration:
     out_dtype: str | None
     tokenizer: TokenizerSpec | None
     chat_template: str | None
+    document: Mapping[str, Any]
+    double: bool
 
     @property
     def written(self) -> str | None:
@@ -89,7 +92,7 @@ def configuration(document: Any) -> Configuration:
     for key, advice in ELSEWHERE.items():
         if isinstance(document, Mapping) and key in document:
             raise MergeError(f"configuration has the key {key!r}: {advice}")
-    found = mapping_of("configuration", document, KEYS)
+    found = part_of("configuration", document, WHOLE_KEYS)
     if "merge_method" not in found:
         raise MergeError("configuration has no merge_method; expected e.g. merge_method: linear")
     parts = [key for key in ("models", "slices", "modules") if found.get(key)]
@@ -100,15 +103,19 @@ def configuration(document: Any) -> Configuration:
         )
     base = found.get("base_model")
     template = found.get("chat_template")
+    out_dtype = _dtype("out_dtype", found.get("out_dtype"))
+    double = out_dtype is not None and str(found.get("dtype")) in DOUBLE
     return Configuration(
         method=text_of("merge_method", found["merge_method"]),
         modules=_modules(parts[0], found[parts[0]]),
         base=None if base is None else model_reference("base_model", base),
         parameters=settings_of("parameters", found.get("parameters")),
-        dtype=_dtype("dtype", found.get("dtype")),
-        out_dtype=_dtype("out_dtype", found.get("out_dtype")),
+        dtype=None if double else _dtype("dtype", found.get("dtype")),
+        out_dtype=out_dtype,
         tokenizer=tokenizer_spec(found.get("tokenizer_source"), found.get("tokenizer")),
         chat_template=None if template is None else text_of("chat_template", template),
+        document=found,
+        double=double,
     )
 
 
@@ -121,7 +128,7 @@ def _modules(key: str, value: Any) -> dict[str, Module]:
 
 
 def _module(where: str, value: Any) -> Module:
-    found = mapping_of(where, value, ("models", "slices", "parameters"))
+    found = part_of(where, value, MODULE_KEYS)
     if bool(found.get("models")) == bool(found.get("slices")):
         raise MergeError(f"{where} has {sorted(found)}; expected exactly one of models, slices")
     parameters = settings_of(f"{where}.parameters", found.get("parameters"))
@@ -134,18 +141,17 @@ def _models(where: str, value: Any) -> Slice:
     sources = []
     for i, item in enumerate(list_of(where, value)):
         place = f"{where}[{i}]"
-        found = mapping_of(place, item, ("model", "parameters"))
+        found = part_of(place, item, MODEL_KEYS)
         settings = settings_of(f"{place}.parameters", found.get("parameters"))
         sources.append(Source(_model(place, found), None, settings))
     return Slice(tuple(sources), None, {})
 
 
 def _slices(where: str, value: Any) -> tuple[Slice, ...]:
-    keys = ("sources", "base_model", "parameters", "residual_weight")  # the last without effect
     slices = []
     for i, item in enumerate(list_of(where, value)):
         place = f"{where}[{i}]"
-        found = mapping_of(place, item, keys)
+        found = part_of(place, item, SLICE_KEYS)
         given = list_of(f"{place}.sources", found.get("sources"))
         sources = tuple(_source(f"{place}.sources[{k}]", part) for k, part in enumerate(given))
         lengths = {end - begin for begin, end in (s.layers for s in sources if s.layers)}
@@ -163,7 +169,7 @@ def _slices(where: str, value: Any) -> tuple[Slice, ...]:
 
 
 def _source(where: str, value: Any) -> Source:
-    found = mapping_of(where, value, ("model", "layer_range", "parameters"))
+    found = part_of(where, value, SOURCE_KEYS)
     span = found.get("layer_range")
     whole = isinstance(span, list | tuple) and [type(x) for x in span] == [int, int]
     if not whole or not 0 <= span[0] < span[1]:  # type: ignore[index]
@@ -182,6 +188,11 @@ def _dtype(where: str, value: Any) -> str | None:
     if value is None:
         return None
     name = text_of(where, value).removeprefix("torch.")
+    if value in DOUBLE:
+        raise MergeError(
+            f"{where} is {value!r}: sums are made in float32 here, and none is written as float64; "
+            f"say out_dtype: float32 (or float16, bfloat16), or dtype: float32"
+        )
     if name not in DTYPES:
         raise MergeError(f"{where} is {value!r}; expected {', '.join(DTYPES)}")
     return DTYPES[name]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from taujp.checkpoint import Checkpoint, Entry, check_integer_buffers, composed
+from taujp.merge.coefficients import ByParameter, Row
 from taujp.merge.errors import MergeError
 from taujp.merge.prepare import Merge, prepare
 
 from .config import Configuration
 from .outline import Outline, Region, Wanted
-from .peer_method import Given, PeerMethod, Step
+from .peer_method import Given, Input, PeerMethod, Step
 from .settings import EVERY, Settings
 
 CHAINS = frozenset({
@@ -33,7 +34,10 @@ class Grouping:
     mixed: list[str] = field(default_factory=list)
 
     def merges(self, outline: Outline) -> list[Merge]:
-        """One merge for each distinct way of merging; checks everything but the numbers."""
+        """One merge for each way of merging, whose layers may have coefficients of their own.
+
+        Checks everything but the numbers.
+        """
         merged = [merge for r in outline.regions for merge in self._of_region(r, outline)]
         return [*merged, *self._of_copies(outline)]
 
@@ -54,28 +58,32 @@ class Grouping:
             )  # fmt: skip
 
     def _of_region(self, region: Region, outline: Outline) -> Iterator[Merge]:
-        groups: dict[tuple[Step, str], list[Wanted]] = {}
+        groups: dict[tuple[Step, str], dict[Wanted, Row]] = {}
         steps = _Steps(self.config, self.method, region, self.seed)
         integers = []
         for wanted in region.tensors:
             if not region.checkpoints[region.first].entries[wanted.sources[region.first]].floating:
                 integers.append(wanted)
                 continue
-            key = (steps.of(wanted), self._dtype(region, wanted))
-            groups.setdefault(key, []).append(wanted)
+            step = steps.of(wanted)
+            key = (replace(step, coefs=()), self._dtype(region, wanted))
+            groups.setdefault(key, {})[wanted] = step.coefs
         self._copy_integers(region, integers, outline)
-        for (step, dtype), tensors in groups.items():
-            yield self._merge(region, step if step.inputs else _base_alone(step), dtype, tensors)
+        for (step, dtype), rows in groups.items():
+            yield self._merge(region, step, dtype, rows)
 
-    def _merge(self, region: Region, step: Step, dtype: str, tensors: list[Wanted]) -> Merge:
+    def _merge(self, region: Region, step: Step, dtype: str, rows: dict[Wanted, Row]) -> Merge:
+        """One way of merging; layers may differ in their coefficients."""
+        tensors = [*rows]
         views = [_view(region, i, tensors) for i in step.inputs]
         base = None if step.base is None else _view(region, step.base, tensors)
         options: dict[str, Any] = {
             k: list(v) if isinstance(v, tuple) else v for k, v in step.options
         }
+        alike = len({*rows.values()}) == 1
         return prepare(
             views,
-            list(step.coefs),
+            rows[tensors[0]] if alike else ByParameter({w.name: rows[w] for w in tensors}),
             base,
             method=step.method,
             dtype=dtype,
@@ -139,19 +147,19 @@ class _Steps:
         """How it is merged."""
         key = (wanted.name if self._by_name else "", wanted.t)
         if key not in self._known:
-            self._known[key] = self._method.translate(self._given(wanted))
+            step = self._method.translate(self._given(wanted))
+            self._known[key] = step if step.inputs else _base_alone(step)
         return self._known[key]
 
     def _given(self, wanted: Wanted) -> Given:
-        return self._method.given(
-            wanted.name,
-            wanted.sources,
-            self._own,
-            self._scopes,
-            self._region.base,
-            wanted.t,
-            self._seed,
-        )
+        inputs = [
+            Input(model.name, name, settings)
+            for model, name, settings in zip(
+                self._region.models, wanted.sources, self._own, strict=True
+            )
+        ]
+        base, t = self._region.base, wanted.t
+        return self._method.given(wanted.name, inputs, self._scopes, base, t, self._seed)
 
 
 def _base_alone(step: Step) -> Step:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from taujp.merge.errors import MergeError
 
+from .keys import is_misspelt
 from .settings import Settings, resolve
 
 _REGISTERED: dict[str, PeerMethod] = {}
@@ -60,6 +61,14 @@ class Given:
         return tuple(self.each[i][name] for i in self.others)
 
 
+class Input(NamedTuple):
+    """A source of a slice: its model, what it calls the tensor, and its settings."""
+
+    model: str
+    tensor: str
+    settings: Settings
+
+
 @dataclass(frozen=True)
 class PeerMethod:
     """base: "required", "optional" or "ignored" (it counts as any other input).
@@ -91,8 +100,7 @@ class PeerMethod:
     def given(
         self,
         tensor: str,
-        names: tuple[str, ...],
-        sources: tuple[Settings, ...],
+        inputs: Sequence[Input],
         scopes: tuple[Settings, ...],
         base: int | None,
         t: float,
@@ -100,19 +108,18 @@ class PeerMethod:
     ) -> Given:
         """All parameters of a tensor, each from the narrowest scope that says something of it.
 
-        names: what the sources call the tensor; sources: their settings; scopes: those of the
-        slice, the module and the configuration.
+        scopes: the settings of the slice, the module and the configuration.
         """
         shared = {
             p.name: _value(p, scopes, tensor, t, "") for p in self.parameters if p.of == "shared"
         }
         each = tuple(
             {
-                p.name: _value(p, (own, *scopes), name, t, f" (source {i} of its slice)")
+                p.name: _value(p, (own.settings, *scopes), own.tensor, t, f" of {own.model}")
                 for p in self.parameters
                 if p.of == "each" or (p.of == "others" and i != base)
             }
-            for i, (name, own) in enumerate(zip(names, sources, strict=True))
+            for i, own in enumerate(inputs)
         )
         return Given(shared, each, base, seed)
 
@@ -149,17 +156,22 @@ def find_peer_method(name: str) -> PeerMethod:
 
 
 def unused_parameters(method: PeerMethod, settings: Iterable[Settings]) -> list[str]:
-    """Parameters that are set for another method; MergeError for those of no method."""
+    """Parameters that are set and not the method's; MergeError for what looks misspelt."""
     own = {p.name for p in method.parameters}
-    every = {p.name for other in peer_methods().values() for p in other.parameters}
+    every = parameter_names()
     found = dict.fromkeys(name for scope in settings for name in scope)
-    unknown = [name for name in found if name not in every]
+    unknown = [name for name in found if name not in every and is_misspelt(name, every)]
     if unknown:
         raise MergeError(
             f"parameters has {', '.join(map(repr, unknown))}, which no method has; {method.name} "
             f"has {', '.join(sorted(own)) or 'none'}"
         )
     return [name for name in found if name not in own]
+
+
+def parameter_names() -> set[str]:
+    """Those of all methods."""
+    return {p.name for method in peer_methods().values() for p in method.parameters}
 
 
 def _value(

@@ -50,7 +50,7 @@ def model_reference(where: str, value: Any) -> ModelReference:
         )
     text = text_of(where, value)
     if os.path.exists(text):
-        return ModelReference(Place(text))
+        return ModelReference(_here(text))
     model, plus, adapter = text.partition("+")
     if "+" in adapter or (plus and not (model and adapter)):
         raise MergeError(f"{where} is {text!r}; expected path, or path+adapter with one +")
@@ -62,11 +62,17 @@ def _place(where: str, value: Any) -> Place:
         parts = mapping_of(where, value, ("path", "revision"))
         revision = parts.get("revision")
         revision = None if revision is None else text_of(f"{where}.revision", str(revision))
-        return Place(text_of(f"{where}.path", parts.get("path")), revision)
+        path = text_of(f"{where}.path", parts.get("path"))
+        return Place(path, revision) if revision else _here(path)
     text = text_of(where, value)
     path, at, revision = text.partition("@")
     if os.path.exists(text) or not at:
-        return Place(text)
+        return _here(text)
     if "@" in revision or not path or not revision:
         raise MergeError(f"{where} is {text!r}; expected path, or path@revision with one @")
     return Place(path, revision)
+
+
+def _here(path: str) -> Place:
+    """One spelling for a path, so that `llama/` and `llama` are one model."""
+    return Place(os.path.normpath(path))

@@ -1,4 +1,4 @@
-"""A model's tokenizer as its folder holds it: tokenizer.json and the files around it."""
+"""A model's tokenizer: tokenizer.json and the files around it, read by themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import fnmatch
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,23 +57,8 @@ def same_tokenizer(folder: str) -> bytes:
     """Equal for folders whose tokenizers are of equal files."""
     digest = hashlib.sha256()
     for name, path in tokenizer_files(folder).items() if os.path.isdir(folder) else ():
-        digest.update(name.encode() + b"\0" + hashlib.sha256(_bytes(path)).digest())
+        digest.update(name.encode() + b"\0" + hashlib.sha256(bytes_of(path)).digest())
     return digest.digest()
-
-
-def read_tokenizer(folder: str) -> Tokenizer | None:
-    """The folder's tokenizer; None where it holds none.
-
-    A tokenizer without tokenizer.json is converted by transformers, which must be installed then.
-    """
-    if not os.path.isdir(folder):
-        raise MergeError(f"tokenizer: {folder!r} is no folder; expected one with {CONTENT}")
-    files: dict[str, str] = tokenizer_files(folder)
-    if CONTENT in files:
-        return tokenizer_of(folder, files)
-    if not any(fnmatch.fnmatchcase(name, part) for name in files for part in _EARLIER):
-        return None
-    return tokenizer_of(folder, _converted(folder))
 
 
 def tokenizer_of(where: str, files: Files) -> Tokenizer:
@@ -108,7 +92,7 @@ def _tokenizer(where: str, files: Files) -> Tokenizer:
 def read_json(where: str, name: str, file: str | bytes) -> dict[str, Any]:
     """What a file of a tokenizer holds; MergeError where it is damaged."""
     try:
-        found = json.loads(_bytes(file))
+        found = json.loads(bytes_of(file))
     except ValueError as error:
         raise MergeError(
             f"tokenizer: {name} of {where!r} is damaged ({error}); download or save it again"
@@ -131,14 +115,16 @@ def plain_entry(token: str) -> dict[str, Any]:
 
 def without_earlier(files: Files) -> dict[str, str | bytes]:
     """The files without those that repeat the vocabulary of tokenizer.json."""
-    return {
-        name: file
-        for name, file in files.items()
-        if not any(fnmatch.fnmatchcase(name, part) for part in _EARLIER)
-    }
+    return {name: file for name, file in files.items() if not is_earlier(name)}
 
 
-def _bytes(file: str | bytes) -> bytes:
+def is_earlier(name: str) -> bool:
+    """Whether a file is what some tokenizer classes read instead of tokenizer.json."""
+    return any(fnmatch.fnmatchcase(name, part) for part in _EARLIER)
+
+
+def bytes_of(file: str | bytes) -> bytes:
+    """What a file of `Files` holds."""
     if isinstance(file, bytes):
         return file
     with open(file, "rb") as stream:
@@ -190,30 +176,3 @@ def role_tokens(role: str, value: Any) -> list[str]:
         found = [value] if role.endswith("_token") else []
     texts = (token.get("content") if isinstance(token, dict) else token for token in found)
     return [text for text in texts if isinstance(text, str)]
-
-
-def _converted(folder: str) -> dict[str, str | bytes]:
-    try:
-        from transformers import AutoTokenizer
-    except ImportError:
-        raise MergeError(
-            f"tokenizer: {folder!r} has no {CONTENT}, and converting what it has needs "
-            f"transformers: pip install 'taujp[transformers]'"
-        ) from None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        with tempfile.TemporaryDirectory() as made:
-            tokenizer.save_pretrained(made)
-            files: dict[str, str | bytes] = {
-                name: _bytes(path) for name, path in tokenizer_files(made).items()
-            }
-    except (OSError, ValueError, ImportError) as error:
-        raise MergeError(
-            f"tokenizer: transformers cannot load that of {folder!r}: {error}"
-        ) from error
-    if CONTENT not in files:
-        raise MergeError(
-            f"tokenizer: {folder!r} has a {type(tokenizer).__name__}, which cannot be written as "
-            f"{CONTENT}; aligning its vocabulary is not possible"
-        )
-    return without_earlier(files)

@@ -9,7 +9,8 @@ import numpy as np
 from taujp.merge.errors import MergeError
 
 from .output_config import read_config, vocabulary_size
-from .tokenizer_file import Tokenizer, read_tokenizer, same_tokenizer
+from .tokenizer_file import Tokenizer, same_tokenizer
+from .tokenizer_folder import read_tokenizer
 
 NO_LIMIT = 1 << 62  # rows of a model whose config.json does not say
 

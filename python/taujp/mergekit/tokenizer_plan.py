@@ -11,7 +11,8 @@ import numpy as np
 from taujp.merge.errors import MergeError
 
 from .tokenizer_change import united, with_tokens, within
-from .tokenizer_file import Files, Tokenizer, plain_entry, read_tokenizer, role_tokens
+from .tokenizer_file import Files, Tokenizer, plain_entry, role_tokens
+from .tokenizer_folder import read_tokenizer
 from .tokenizer_models import NO_LIMIT, gathers_of, rows_of, shown, tokenizers_of, tokens_beyond
 from .tokenizer_spec import TokenizerSpec, TokenRow
 
