@@ -1,7 +1,7 @@
 """What an adapter adds to one parameter, tau = scale B A, worked out in float64 when it is wanted.
 
-Of a large product some rows are made at a time, and rounded at the end, so that besides the result
-nothing of its size is in memory.
+Some rows are made at a time, few enough for the processor's cache, and rounded at the end: besides
+the result nothing of its size is in memory.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from .computed import Computed
 from .dtypes import torch_dtype
-from .entries import COMPUTED, Checkpoint
+from .entries import COMPUTED, Checkpoint, Entry
 from .tensors import tensor_of
 
 if TYPE_CHECKING:
     import torch
 
-_PIECE = 1 << 22  # elements of the product that are made at a time: 32 MB, in few operations
+Factors = tuple["torch.Tensor", "torch.Tensor"]  # left [rows, rank], right [rank, columns], float64
+_PIECE = 1 << 17  # elements of a product that are made at a time: 1 MB
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class LowRank:
     shape: tuple[int, ...]
     transposed: bool
 
-    def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """left [rows, rank] and right [rank, columns], float64; left @ right is the change, 2-D."""
+    def factors(self) -> Factors:
+        """left @ right is the change, 2-D."""
         import torch
 
         b = tensor_of(self.adapter, self.b).double()
@@ -66,8 +67,12 @@ class Adapted:
 
     def __call__(self) -> torch.Tensor:
         """Rounded from float64."""
-        theta0 = tensor_of(self.base, self.name).detach().cpu()
-        return _filled(self.change, self.dtype, theta0.reshape(-1))
+        import torch
+
+        result = torch.empty(self.change.shape, dtype=torch_dtype(self.dtype))
+        start = tensor_of(self.base, self.name).detach().cpu()
+        write_product(self.change.factors(), result, start)
+        return result
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,11 @@ class Change:
 
     def __call__(self) -> torch.Tensor:
         """Rounded from float64."""
-        return _filled(self.change, "F32", None)
+        import torch
+
+        result = torch.empty(self.change.shape)
+        write_product(self.change.factors(), result)
+        return result
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Nothing:
 
         return torch.zeros(self.shape)
 
-    def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def factors(self) -> Factors:
         """Of rank 0."""
         import torch
 
@@ -108,18 +117,15 @@ def is_nothing(checkpoint: Checkpoint, name: str) -> bool:
     return isinstance(made, Computed) and isinstance(made.make, Nothing)
 
 
-def low_rank_factors(checkpoint: Checkpoint, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """The factors of a tensor that is the change of an adapter; None for any other tensor.
+def low_rank_factors(entry: Entry) -> Factors | None:
+    """The factors of what is the change of an adapter; None for any other tensor.
 
-    left [rows, rank] and right [rank, columns], float64, of the parameter as [first dimension, the
-    rest]: what a method that decomposes can use instead of the product.
+    Of the parameter as [first dimension, the rest]: what a method can use instead of the product.
     """
-    made = checkpoint.entries[name].tensor
-    if not isinstance(made, Computed):
-        return None
-    if isinstance(made.make, Change):
-        return made.make.change.factors()
-    return made.make.factors() if isinstance(made.make, Nothing) and made.make.shape else None
+    made = entry.tensor.make if isinstance(entry.tensor, Computed) else None
+    if isinstance(made, Change):
+        return made.change.factors()
+    return made.factors() if isinstance(made, Nothing) and made.shape else None
 
 
 def adapted(checkpoint: Checkpoint, name: str) -> Adapted | None:
@@ -129,22 +135,17 @@ def adapted(checkpoint: Checkpoint, name: str) -> Adapted | None:
     return made.make if made is not None and isinstance(made.make, Adapted) else None
 
 
-def _filled(change: LowRank, dtype: str, theta0: torch.Tensor | None) -> torch.Tensor:
-    import torch
-
-    result = torch.empty(change.shape, dtype=torch_dtype(dtype))
-    flat, first = result.view(-1), 0
-    for piece in _pieces(change):
-        if theta0 is not None:
-            piece = piece.add_(theta0[first : first + piece.numel()])
-        flat[first : first + piece.numel()] = piece
-        first += piece.numel()
-    return result
+def rows_at_a_time(rows: int, columns: int) -> Iterator[slice]:
+    """All rows of a product, some at a time."""
+    step = max(_PIECE // max(columns, 1), 1)
+    return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
 
 
-def _pieces(change: LowRank) -> Iterator[torch.Tensor]:
-    """The product in row-major order, float64, 1-D."""
-    left, right = change.factors()
-    step = max(_PIECE // max(right.shape[1], 1), 1)
-    for first in range(0, left.shape[0], step):
-        yield (left[first : first + step] @ right).view(-1)
+def write_product(factors: Factors, room: torch.Tensor, start: torch.Tensor | None = None) -> None:
+    """left @ right, or start + left @ right, into contiguous memory, rounded from float64."""
+    left, right = factors
+    wide = len(left), right.shape[1]
+    flat, before = room.view(wide), None if start is None else start.reshape(wide)
+    for rows in rows_at_a_time(*wide):
+        product = left[rows] @ right
+        flat[rows] = product if before is None else product.add_(before[rows])

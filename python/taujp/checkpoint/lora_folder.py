@@ -32,9 +32,33 @@ def open_factors(folder: str) -> Checkpoint:
 
 
 def base_and_adapter(path: str) -> tuple[str, str] | None:
-    """("BASE", "ADAPTER") of the path "BASE+ADAPTER"; None where it is a path of its own."""
+    """("BASE", "ADAPTER") of the path "BASE+ADAPTER"; None where it is a path of its own.
+
+    Raises: CheckpointError where one half is there and the other is not.
+    """
     if "+" not in path or os.path.lexists(path):
         return None
     places = [i for i, letter in enumerate(path) if letter == "+"]
-    fitting = [i for i in places if os.path.exists(path[:i]) and is_adapter(path[i + 1 :])]
-    return (path[: fitting[0]], path[fitting[0] + 1 :]) if fitting else None
+    halves = [(path[:i], path[i + 1 :]) for i in places]
+    fitting = [(b, a) for b, a in halves if os.path.exists(b) and is_adapter(a)]
+    if fitting:
+        return fitting[0]
+    for base, adapter in halves:
+        if os.path.exists(base) or is_adapter(adapter):
+            raise CheckpointError(
+                f"open_checkpoint: {path!r} is no file, and no BASE+ADAPTER: {_lacking(base, adapter)}"
+            )
+    return None
+
+
+def _lacking(base: str, adapter: str) -> str:
+    if not os.path.exists(base):
+        return f"the adapter {adapter!r} is there, its base {base!r} is not"
+    if not os.path.exists(adapter):
+        return f"the base {base!r} is there, the adapter {adapter!r} is not"
+    what = (
+        "holds a whole model"
+        if os.path.exists(os.path.join(adapter, CONFIG))
+        else f"has no {CONFIG}"
+    )
+    return f"{adapter!r} {what}; expected the folder that PEFT's save_pretrained writes"

@@ -68,6 +68,11 @@ def _open_path(path: str, label: str) -> Checkpoint:
         )
     if os.path.isdir(path):
         return read_folder(path, label)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CheckpointError(
+            f"open_checkpoint: {path!r} is a pipe or a device; expected a file, which is read in "
+            f"any order, or a folder: write it to a file first"
+        )
     if path.endswith(SAFETENSORS):
         return read_safetensors_file(path, label)
     if path.endswith(INDEX):

@@ -69,7 +69,7 @@ def knots(
     def survey(every: Survey) -> list[float]:
         return _cuts(every, shares)
 
-    return Formula(merged, decomposes=True, survey=survey if together else None)
+    return Formula(merged, decomposes=True, beside=8 + 5 * n, survey=survey if together else None)
 
 
 def _cuts(every: Survey, shares: tuple[float, ...]) -> list[float]:
@@ -95,34 +95,19 @@ def _cuts(every: Survey, shares: tuple[float, ...]) -> list[float]:
 
 def _aligned(parameter: Parameter) -> tuple[Tensor | None, list[Tensor]]:
     """U [rows, r] in float64 and the P_i [r, columns] in fp32; None and the tau_i of no matrix."""
+    from ..adapter_sums import factors_of, finite
+    from ..parameter import NonfiniteInput
     from ..shared_basis import of_factors, of_matrices
 
     if len(parameter.shape) < 2:
         return None, parameter.vectors
     columns = math.prod(parameter.shape[1:])
-    factors = parameter_factors(parameter)
+    factors = factors_of(parameter.merge, parameter.name)
     if factors is not None:
+        if not finite(factors):
+            raise NonfiniteInput(parameter.name)
         return of_factors(factors)
     return of_matrices([tau.view(-1, columns) for tau in parameter.vectors])
-
-
-def parameter_factors(parameter: Parameter) -> list[tuple[Tensor, Tensor]] | None:
-    """The low-rank factors of all tau_i, where all of them are adapters' changes."""
-    from taujp.checkpoint.lora_change import low_rank_factors
-
-    from ..parameter import NonfiniteInput
-
-    if not parameter.merge.deltas:
-        return None
-    found = []
-    for checkpoint in parameter.merge.checkpoints:
-        pair = low_rank_factors(checkpoint, parameter.name)
-        if pair is None:
-            return None
-        if not all(bool(factor.isfinite().all()) for factor in pair):
-            raise NonfiniteInput
-        found.append(pair)
-    return found
 
 
 def _thin(part: Tensor, share: float, kind: str, key: int) -> None:

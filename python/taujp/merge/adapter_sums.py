@@ -1,0 +1,112 @@
+"""Weighted sums of adapters' changes: all factors side by side are one product for each matrix.
+
+    sum_i c_i B_i A_i = [c_1 B_1 ... c_N B_N] [A_1; ...; A_N]
+
+in float64, rounded once: no change is ever made by itself. Their dot products follow from the
+factors too, <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from taujp.checkpoint.lora_change import Factors, low_rank_factors, rows_at_a_time
+
+from .coefficients import Row
+from .elected import folded
+from .gram import Gram
+from .prepare import Merge
+from .recipe import Recipe
+from .side_by_side import side_by_side
+from .weighing import known_weights_of, weights_of
+
+
+def factors_of(merge: Merge, name: str) -> list[Factors] | None:
+    """The low-rank factors of all tau_i of a parameter; None where one is no adapter's change."""
+    if not merge.deltas:
+        return None
+    found = [low_rank_factors(checkpoint.entries[name]) for checkpoint in merge.checkpoints]
+    whole = [pair for pair in found if pair is not None]
+    return whole if len(whole) == len(found) else None
+
+
+def finite(factors: Sequence[Factors]) -> bool:
+    """Whether they hold neither NaN nor Inf."""
+    return all(bool(factor.isfinite().all()) for pair in factors for factor in pair)
+
+
+def sum_of_factors(merge: Merge, name: str) -> SumOfFactors | None:
+    """How a parameter is made from factors alone; None where it is no weighted sum of changes."""
+    if merge.base is None or replace(merge.recipe, normalize=False) != Recipe():
+        return None
+    if merge.formula is not None and merge.formula.merged is not None:
+        return None
+    factors = factors_of(merge, name)
+    return None if factors is None else SumOfFactors(merge, name, tuple(factors))
+
+
+@dataclass(frozen=True)
+class SumOfFactors:
+    """A parameter that is theta0 and a weighted sum of adapters' changes, K times."""
+
+    merge: Merge
+    name: str
+    factors: tuple[Factors, ...]
+
+    def write(self, theta0: Tensor, rooms: Sequence[Tensor]) -> bool:
+        """The K results into their rooms; False where an input holds NaN or Inf and must not."""
+        if not self.merge.allow_nonfinite and not finite(self.factors):
+            return False
+        lefts, rights = zip(*self.factors, strict=True)
+        left, right = torch.cat(lefts, 1).to(theta0.device), torch.cat(rights).to(theta0.device)
+        weights = self._weights().to(theta0.device)
+        wide = len(left), right.shape[1]
+        start, places = theta0.view(wide), [room.view(wide) for room in rooms]
+
+        def work(rows: slice) -> bool:
+            total = start[rows].double()
+            for place, weight in zip(places, weights, strict=True):
+                place[rows] = torch.addmm(total, left[rows] * weight, right)
+            return self.merge.allow_nonfinite or bool(total.sum().isfinite())
+
+        rows = rows_at_a_time(*wide)
+        pieces = (((r.stop - r.start) * wide[1], partial(work, r)) for r in rows)
+        return all(list(side_by_side(pieces, 1 if left.is_cuda else torch.get_num_threads())))
+
+    def _weights(self) -> Tensor:
+        """lambda_k c_ki for each column of the factors side by side, [K, all ranks]."""
+        row_of = partial(_as_summed, normalize=self.merge.recipe.normalize)
+        weights = torch.stack([row_of(row) for row in self._rows()]).double()
+        weights *= torch.tensor(self.merge.lambdas, dtype=torch.float64)[:, None]
+        return weights.repeat_interleave(torch.tensor(_ranks(self.factors)), dim=1)
+
+    def _rows(self) -> Sequence[Row]:
+        """[K][N]: the coefficients, or what the formula makes of them."""
+        merge, name = self.merge, self.name
+        rows = merge.coefficients.tables[merge.coefficients.group_of(name)]
+        if merge.formula is None:
+            return rows
+        if merge.formula.known is not None:
+            return known_weights_of(merge, name, rows)
+        return weights_of(merge, name, rows, products_of(self.factors))
+
+
+def products_of(factors: Sequence[Factors]) -> Gram:
+    """All dot products of the changes [N, N]."""
+    left, right = torch.cat([left for left, _ in factors], 1), torch.cat([r for _, r in factors])
+    table, ranks = (left.mT @ left) * (right @ right.mT), _ranks(factors)
+    return [[float(part.sum()) for part in row.split(ranks, 1)] for row in table.split(ranks)]
+
+
+def _ranks(factors: Sequence[Factors]) -> list[int]:
+    return [left.shape[1] for left, _ in factors]
+
+
+def _as_summed(row: Row, *, normalize: bool) -> Tensor:
+    """What the kernels' sum, divided or not, makes of each unit vector: its weights [N]."""
+    return folded(list(torch.eye(len(row))), row, fold="linear", normalize=normalize)
