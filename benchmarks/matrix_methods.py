@@ -34,7 +34,7 @@ BLOCK = {
     "mlp.c_fc.bias": (3072,),
 }
 ENDS = {"conv1.weight": (768, 3, 32, 32), "positional_embedding": (50, 768), "proj": (768, 512)}
-CHECKED = ("resblocks.0.attn.out_proj.weight", "proj")
+CHECKED_BLOCKS = 2  # in float64 a block takes a minute; what is in no block is always checked
 OURS = ("tsv_m", "iso_c", "iso_cts", "svc")
 OPTIONS = {"wudi": {"steps": WUDI_STEPS}}  # not among the default ones: minutes
 AHEAD, CLOSE = {"tsv_m": 2.0, "iso_c": 2.0}, 1e-4
@@ -78,34 +78,62 @@ def measure(
     """The answer first, then the times in turns."""
     base, *tuned = states
     ones, options = [1.0] * TASKS, OPTIONS.get(method, {})
-    merged = taujp.merge_many(tuned, ones, base, method=method, **options)
-    checked = [{name: state[name] for name in CHECKED} for state in states]
-    found = twin(checked[1:], ones, checked[0], method=method, **options)
-    exact = {name: decided.value for name, decided in found.items()}
-    error = max(distances(checked[0], merged, exact).values())
-    record.add(f"{method}: error against float64", error, "", CLOSE, at_least=False)
+
+    def ours() -> StateDict:
+        return taujp.merge_many(tuned, ones, base, method=method, **options)
+
+    merged, exact = ours(), in_float64(method, states)
+    tell_errors(record, f"{method}: error against float64", base, merged, exact, CLOSE)
     best = theirs = float("inf")
     for _ in range(repeats):
-        best = min(
-            best, once(lambda: taujp.merge_many(tuned, ones, base, method=method, **options))
-        )
+        best = min(best, once(ours))
         theirs = min(theirs, peer.run(method)) if peer is not None else theirs
     record.add(f"{method}: seconds", best, "s")
     if peer is None:
         print(f"{method}: no peer (it has no such method, or --peer-python is missing)")
         return
     answer = load_file(peer.answer(method))
-    error = max(distances(checked[0], answer, exact).values())
-    record.add(f"{method}: fusion-bench's error against float64", error, "")
-    far = distances(base, merged, answer)
-    record.raw[f"{method}: difference from fusion-bench, by parameter"] = far
-    whole = distances(
-        {"": joined(base, merged)}, {"": joined(merged)}, {"": joined(answer, merged)}
-    )[""]
-    record.add(f"{method}: difference from fusion-bench", whole, "", CLOSE, at_least=False)
-    record.add(f"{method}: and in the worst parameter", max(far.values()), "")
+    tell_errors(record, f"{method}: fusion-bench's error against float64", base, answer, exact)
+    tell_errors(record, f"{method}: difference from fusion-bench", base, merged, answer, CLOSE)
+    peer.run(method, "float64")
+    answer = load_file(peer.answer(method, "float64"))
+    what = f"{method}: difference from fusion-bench in float64"
+    tell_errors(record, what, base, merged, answer, CLOSE)
     record.add(f"{method}: fusion-bench's seconds", theirs, "s")
     record.add(f"{method}: times as fast as fusion-bench", theirs / best, "x", AHEAD.get(method))
+
+
+def in_float64(method: str, states: list[StateDict]) -> StateDict:
+    """The method's twin, of the parameters that are checked."""
+    names = [name for name in states[0] if block_of(name) < CHECKED_BLOCKS]
+    base, *tuned = ({name: state[name] for name in names} for state in states)
+    options = OPTIONS.get(method, {})
+    found = twin(tuned, [1.0] * TASKS, base, method=method, **options)
+    return {name: decided.value for name, decided in found.items()}
+
+
+def block_of(name: str) -> int:
+    """The number of its block; -1 of what is in none."""
+    parts = name.split(".")
+    return int(parts[1]) if parts[0] == "resblocks" else -1
+
+
+def tell_errors(
+    record: Record,
+    what: str,
+    base: StateDict,
+    one: StateDict,
+    other: StateDict,
+    target: float | None = None,
+) -> None:
+    """Of all that the other has, together, and of the worst parameter; each in the raw record."""
+    far = distances({name: base[name] for name in other}, one, other)
+    record.raw[f"{what}, by parameter"] = far
+    whole = [
+        {"": torch.cat([state[name].flatten() for name in other])} for state in (base, one, other)
+    ]
+    record.add(what, distances(*whole)[""], "", target, at_least=False)
+    record.add(f"{what}, worst parameter", max(far.values()), "")
 
 
 def distances(base: StateDict, one: StateDict, other: StateDict) -> dict[str, float]:
@@ -115,11 +143,6 @@ def distances(base: StateDict, one: StateDict, other: StateDict) -> dict[str, fl
         tau, against = (state[name].double() - theta0.double() for state in (one, other))
         far[name] = float((tau - against).norm() / against.norm())
     return far
-
-
-def joined(state: StateDict, like: StateDict | None = None) -> torch.Tensor:
-    """All parameters in one, in the order of `like`."""
-    return torch.cat([state[name].flatten() for name in like or state])
 
 
 def models(blocks: int) -> list[StateDict]:

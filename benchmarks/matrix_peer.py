@@ -1,9 +1,9 @@
 """fusion-bench's matrix methods in a process of their own, one request a line.
 
 Started by matrix_methods.py with an interpreter that has fusion-bench 0.2.33: the folder of the
-models and the number of threads as arguments; a method's name comes in, {"seconds": ...} goes out,
-and the merged model lies in METHOD.safetensors. Timed as fusion-bench runs it: task vectors from
-the models, the method, the sum with the base.
+models and the number of threads as arguments; a method's name and a dtype come in, {"seconds": ...}
+goes out, and the merged model lies in METHOD-DTYPE.safetensors. Timed as fusion-bench runs it: task
+vectors from the models, the method, the sum with the base; in float64 where the models are.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ class Peer:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, method: str) -> float:
-        """Seconds of one merge."""
+    def run(self, method: str, dtype: str = "float32") -> float:
+        """Seconds of one merge of the models in that dtype."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{method}\n")
+        self._process.stdin.write(f"{method} {dtype}\n")
         self._process.stdin.flush()
         for line in self._process.stdout:
             if line.startswith('{"seconds"'):
                 return json.loads(line)["seconds"]
         raise RuntimeError(f"fusion-bench's process ended at {method}; see its error above")
 
-    def answer(self, method: str) -> Path:
+    def answer(self, method: str, dtype: str = "float32") -> Path:
         """The file of the merged model."""
-        return self._folder / f"{method}.safetensors"
+        return self._folder / f"{method}-{dtype}.safetensors"
 
     def close(self) -> None:
         """End the process."""
@@ -64,8 +64,7 @@ def serve(folder: Path, threads: int) -> None:
     from safetensors.torch import load_file, save_file
 
     torch.set_num_threads(threads)
-    base = load_file(folder / "base.safetensors")
-    tuned = [load_file(path) for path in sorted(folder.glob("[0-9].safetensors"))]
+    paths = [folder / "base.safetensors", *sorted(folder.glob("[0-9].safetensors"))]
     works = {
         "tsv_m": lambda taus: compute_and_sum_svd_mem_reduction(taus, accelerator="cpu"),
         "iso_c": lambda taus: iso_c(taus, accelerator="cpu"),
@@ -73,7 +72,11 @@ def serve(folder: Path, threads: int) -> None:
         "wudi": lambda taus: wudi_merging(taus, accelerator="cpu", iter_num=WUDI_STEPS),
     }
     for line in sys.stdin:
-        method = line.strip()
+        method, dtype = line.split()
+        base, *tuned = (
+            {name: tensor.to(getattr(torch, dtype)) for name, tensor in load_file(path).items()}
+            for path in paths
+        )
         start = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
             vector = works[method]([state_dict_sub(theta, base) for theta in tuned])
@@ -81,7 +84,7 @@ def serve(folder: Path, threads: int) -> None:
         seconds = time.perf_counter() - start
         save_file(
             {name: tensor.detach().contiguous() for name, tensor in merged.items()},
-            folder / f"{method}.safetensors",
+            folder / f"{method}-{dtype}.safetensors",
         )
         print(json.dumps({"seconds": seconds}), flush=True)
 

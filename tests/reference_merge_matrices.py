@@ -9,15 +9,15 @@ from reference_merge_given import Given
 from reference_merge_weights import scaled
 
 
-def decomposed(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """SVD; directions below 1e-6 of the strongest are none."""
+def decomposed(matrix: Tensor, weakest: float = 1e-6) -> tuple[Tensor, Tensor, Tensor]:
+    """SVD; directions below `weakest`, of the strongest, are none."""
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
-    kept = s > 1e-6 * s.max() if s.numel() else s > 0
+    kept = s > weakest * s.max() if s.numel() else s > 0
     return u[:, kept], s[kept], v[kept]
 
 
-def polar(matrix: Tensor) -> Tensor:
-    u, _, v = decomposed(matrix)
+def polar(matrix: Tensor, weakest: float = 1e-6) -> Tensor:
+    u, _, v = decomposed(matrix, weakest)
     return u @ v
 
 
@@ -30,7 +30,7 @@ def tsv_m(given: Given) -> Tensor:
     u = torch.cat([u[:, :k] for u, _, _ in triples], 1)
     s = torch.cat([s[:k] for _, s, _ in triples])
     v = torch.cat([v[:k] for _, _, v in triples])
-    return polar(u) @ torch.diag(s) @ polar(v)
+    return polar(u, 1e-9) @ torch.diag(s) @ polar(v, 1e-9)
 
 
 def iso_c(given: Given) -> Tensor:
@@ -59,7 +59,7 @@ def iso_cts(given: Given, *, common: float = 0.8) -> Tensor:
         us.append(x[:, :own])
         ss.append(y[:own])
         vs.append(z[:own])
-    return polar(torch.cat(us, 1)) @ polar(torch.cat(vs)) * torch.cat(ss).mean()
+    return polar(torch.cat(us, 1), 1e-9) @ polar(torch.cat(vs), 1e-9) * torch.cat(ss).mean()
 
 
 def svc(given: Given, *, alpha: float = 0.1) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import taujp
 from taujp.merge import spectrum as module
-from taujp.merge.orthogonal import inverse_root, orthogonal
+from taujp.merge.orthogonal import DEPENDENT, inverse_root, orthogonal
 from taujp.merge.spectrum import gram, spectrum, strongest
 
 GENERATOR = torch.Generator()
@@ -32,7 +32,8 @@ def falling(count: int) -> Tensor:
 @pytest.mark.parametrize("count", [1, 20, 90])
 def test_the_strongest_are_those_of_an_svd(shape, count):
     matrix = made(falling(300), *shape).float()
-    assert module._corrected(matrix if shape[0] <= shape[1] else matrix.mT, count) is not None
+    wide = matrix if shape[0] <= shape[1] else matrix.mT
+    assert module._leading(gram(wide.double()), count) is not None
     u, s, v = torch.linalg.svd(matrix.double(), full_matrices=False)
     left, values, right = strongest(matrix, count)
     torch.testing.assert_close(values, s[:count], rtol=1e-8, atol=0)
@@ -48,7 +49,7 @@ def test_where_fp32_cannot_tell_directions_apart_they_come_from_float64():
     floor = torch.linspace(3e-4, 1e-4, 280, dtype=torch.float64)
     matrix = made(torch.cat([falling(20), floor]), 300, 400).float()
     count = 60
-    assert module._corrected(matrix, count) is None
+    assert module._leading(gram(matrix.double()), count) is None
     _, s, _ = torch.linalg.svd(matrix.double(), full_matrices=False)
     torch.testing.assert_close(strongest(matrix, count).values, s[:count], rtol=1e-6, atol=0)
 
@@ -93,33 +94,54 @@ def test_directions_of_no_strength_have_no_polar_factor():
     matrix = made(torch.cat([falling(10), torch.full((20,), 1e-9).double()]), 30, 50)
     u, _, v = spectrum(matrix)
     assert len(u.mT) == 10
-    torch.testing.assert_close(orthogonal(matrix), u @ v, rtol=0, atol=1e-9)
-    root, values = inverse_root(matrix)
-    assert torch.equal(values, values.sort().values)
-    assert torch.linalg.matrix_rank(root, rtol=1e-6) == 10
+    torch.testing.assert_close(orthogonal(matrix), u @ v, rtol=0, atol=1e-6)
+    root = inverse_root(matrix)
+    assert torch.equal(root.values, root.values.sort().values)
+    assert torch.linalg.matrix_rank(root.matrix, rtol=1e-6) == 10
 
 
-@pytest.mark.parametrize("apart", [1e-3, 1e-6])
-def test_tsv_m_of_tasks_that_nearly_share_a_direction(apart: float) -> None:
-    """The weakest value of [U_1 U_2] is about `apart`; its direction must not be lost."""
-    generator = torch.Generator().manual_seed(0)
-    left, _ = torch.linalg.qr(torch.randn(300, 300, generator=generator).double())
-    right, _ = torch.linalg.qr(torch.randn(300, 300, generator=generator).double())
-    strengths = torch.linspace(2.0, 1.0, 150).double()
-    near = left[:, 150:].clone()
-    near[:, 0] = torch.nn.functional.normalize(left[:, 0] + apart * left[:, 150], dim=0)
-    sides = ((left[:, :150], right[:150]), (near, right[150:]))
-    states = [{"w": ((u * strengths) @ v).float()} for u, v in sides]
-    base = {"w": torch.zeros(300, 300)}
-    merged = taujp.merge_many(states, [1.0, 1.0], base, method="tsv_m", dtype="float32")["w"]
-    parts = [torch.linalg.svd(state["w"].double()) for state in states]
-    u = torch.cat([part[0][:, :150] for part in parts], 1)
-    s = torch.cat([part[1][:150] for part in parts])
-    v = torch.cat([part[2][:150] for part in parts])
+def by_svd(matrices: list[Tensor]) -> Tensor:
+    """tsv_m of task vectors, in float64 and with every direction."""
+    count = len(matrices[0]) // len(matrices)
+    parts = [torch.linalg.svd(matrix.double()) for matrix in matrices]
 
-    def polar(matrix: torch.Tensor) -> torch.Tensor:
+    def polar(matrix: Tensor) -> Tensor:
         a, _, b = torch.linalg.svd(matrix, full_matrices=False)
         return a @ b
 
-    expected = (polar(u) * s) @ polar(v)
-    assert float((merged.double() - expected).norm() / expected.norm()) < 1e-4
+    u = torch.cat([part[0][:, :count] for part in parts], 1)
+    s = torch.cat([part[1][:count] for part in parts])
+    v = torch.cat([part[2][:count] for part in parts])
+    return (polar(u) * s) @ polar(v)
+
+
+@pytest.mark.parametrize("tasks", [2, 4])  # of 4 tasks each matrix goes by eigenvectors in fp32
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-7])
+def test_tsv_m_of_tasks_that_nearly_share_a_direction(apart: float, tasks: int) -> None:
+    """The weakest value of [U_1 ... U_N] is about `apart`; its direction must not be lost."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = (
+        torch.linalg.qr(torch.randn(300, 300, generator=generator).double())[0] for _ in range(2)
+    )
+    count = 300 // tasks
+    strengths = torch.linspace(2.0, 1.0, count).double()
+    lefts, rights = list(left.split(count, 1)), right.split(count)
+    lefts[1] = lefts[1].clone()
+    lefts[1][:, 0] = lefts[0][:, 0] + apart * lefts[1][:, 0]
+    lefts[1][:, 0] /= lefts[1][:, 0].norm()
+    matrices = [((u * strengths) @ v).float() for u, v in zip(lefts, rights, strict=True)]
+    states, base = [{"w": matrix} for matrix in matrices], {"w": torch.zeros(300, 300)}
+    merged = taujp.merge_many(states, [1.0] * tasks, base, method="tsv_m", dtype="float32")["w"]
+    expected = by_svd(matrices)
+    assert float((merged.double() - expected).norm() / expected.norm()) < 1e-5
+
+
+def test_weak_directions_have_the_inverse_roots_of_an_svd() -> None:
+    values = torch.cat([falling(20), torch.logspace(-4, -8, 10, dtype=torch.float64)])
+    matrix = made(values, 30, 50)
+    root = inverse_root(matrix, DEPENDENT)
+    torch.testing.assert_close(root.values.flip(0), values, rtol=1e-7, atol=0)
+    assert root.weakest == pytest.approx(1e-8, rel=1e-6)
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    torch.testing.assert_close(root.matrix @ matrix, u @ v, rtol=0, atol=1e-6)
+    assert torch.linalg.matrix_rank(inverse_root(matrix, 1e-6).matrix, rtol=1e-9) == 25

@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from .spectrum import WEAKEST, gram
 
-# The weakest singular value, of the strongest, with which a product in fp32 is right to 1e-5:
-# its error, of each element, grows as strongest / weakest.
-_FP32 = 1e-4
-_NEARLY = 1e-5  # of the strongest; above it eigenvalues are right to 1e-4 of their own size
-_DEPENDENT = 1e-9  # of the strongest; weaker ones are rounding of what was decomposed in float64
+# Of the strongest singular value. Below _WEAK a value is no square's root: the squares are right to
+# 1e-16 of the largest. DEPENDENT is for what was decomposed in float64: the rest is its rounding.
+_WEAK, DEPENDENT = 1e-4, 1e-9
+# The weakest with which a product in fp32 is right to 1e-5: its error grows as strongest / weakest.
+_FP32 = 1e-3
 
 
-def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+class InverseRoot(NamedTuple):
+    """(A A^T)^(-1/2) of a matrix [m, n], in float64; directions of no strength have no inverse."""
+
+    matrix: torch.Tensor  # [m, m]
+    values: torch.Tensor  # [m], the singular values of A, ascending, of at least 0
+    weakest: float  # of those that have an inverse, by the strongest
+
+
+def orthogonal(matrix: torch.Tensor, weakest: float = WEAKEST) -> torch.Tensor:
     """(A A^T)^(-1/2) A in float64; 0 instead of 1 where there is no direction (see `spectrum`)."""
     if matrix.shape[0] > matrix.shape[1]:
-        return orthogonal(matrix.mT).mT
-    root, values = inverse_root(matrix)
-    return product(root, matrix, values).double()
+        return orthogonal(matrix.mT, weakest).mT
+    root = inverse_root(matrix, weakest)
+    return product(root.matrix, matrix, root.weakest).double()
 
 
-def inverse_root(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(A A^T)^(-1/2) of a matrix [m, n], and its singular values, ascending, of at least 0.
-
-    Both in float64; directions of no strength have no inverse and count as none.
-    """
-    squares, vectors = torch.linalg.eigh(gram(rows.double()))
+def inverse_root(rows: torch.Tensor, weakest: float = WEAKEST) -> InverseRoot:
+    """(A A^T)^(-1/2); what is weaker than `weakest`, of the strongest, counts as no direction."""
+    rows = rows.double()
+    squares, vectors = torch.linalg.eigh(gram(rows))
     values = squares.clamp_(min=0).sqrt_()
-    there = values > WEAKEST * values[-1:]
-    quarter = vectors[:, there] * values[there].rsqrt()
-    return gram(quarter), values
+    weak = int((values < _WEAK * values[-1:]).sum())
+    if weak:
+        values[:weak], vectors[:, :weak] = _weak(rows, values[weak:], vectors, weak)
+    first = int((values <= weakest * values[-1:]).sum())
+    quarter = vectors[:, first:] * values[first:].rsqrt()
+    least = float(values[first] / values[-1]) if first < len(values) else 1.0
+    return InverseRoot(gram(quarter), values, least)
 
 
-def inverse_root_by_svd(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same where rows nearly depend on each other: their weakest value is no square's root.
+def _weak(
+    rows: torch.Tensor, strong: torch.Tensor, vectors: torch.Tensor, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weak directions once more, by themselves: the squares of their images alone.
 
-    Slower, and right to 1e-16 of the strongest value, where eigenvalues are to 1e-8.
+    What they have of the strong ones, with the values `strong`, is taken out of them first.
     """
-    vectors, values, _ = torch.linalg.svd(rows.double(), full_matrices=False)
-    vectors, values = vectors.flip(1), values.flip(0)
-    there = values > _DEPENDENT * values[-1:]
-    return gram(vectors[:, there] * values[there].rsqrt()), values
+    some, others = vectors[:, :count], vectors[:, count:]
+    seen = others.mT @ (rows @ (rows.mT @ some))
+    some = some - others @ (seen / strong.square()[:, None])
+    squares, turned = torch.linalg.eigh(gram(some.mT @ rows))
+    return squares.clamp_(min=0).sqrt_(), some @ turned
 
 
-def dependent(*values: torch.Tensor) -> bool:
-    """Whether some directions nearly lie in the span of the others; values: ascending."""
-    return any(len(v) > 0 and bool(v[0] < _NEARLY * v[-1]) for v in values)
-
-
-def product(root: torch.Tensor, matrix: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
+def product(root: torch.Tensor, matrix: torch.Tensor, weakest: float) -> torch.Tensor:
     """root @ matrix: in fp32, twice as fast, where the roots' singular values allow it.
 
-    values: ascending, of each matrix whose inverse root is in `root`.
+    weakest: the least `InverseRoot.weakest` of what is in `root`.
     """
-    worst = [float(v[0] / v[-1]) if len(v) and v[-1] > 0 else 0.0 for v in values]
-    if min(worst) > _FP32:
+    if weakest > _FP32:
         return root.float() @ matrix.float()
     return root.double() @ matrix.double()

@@ -1,8 +1,8 @@
 """Singular values and vectors, by the eigenvectors of the smaller Gram matrix.
 
 In float64 that is right to 1e-12, where an SVD in fp32 is to 1e-5; the strongest directions alone
-come from eigenvectors in fp32, corrected in float64. benchmarks/matrix_methods.py has times and
-errors.
+come from eigenvectors in fp32, turned in float64 until they are as right.
+benchmarks/matrix_methods.py has times and errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _BLOCK = 128  # rows of a Gram matrix's blocks: those above the diagonal need no
 _GUARDS = 16  # more directions than are wanted: neighbours at the cut are told apart among them
 _SMALL = 256  # rows below which fp32 saves no time
 _RESOLVED = 1e-4  # of the largest eigenvalue; fp32 leaves those below with wrong neighbours
-_FIRST_ORDER = 1e-2  # how far vectors may turn for one correction to do: its square remains
+_FIRST_ORDER = 1e-2  # how far vectors may turn in a round: about the square of that remains
+_ENOUGH = 1e-5  # a turn as small is the last
+_ROUNDS = 4
 
 
 class Spectrum(NamedTuple):
@@ -47,43 +49,51 @@ def spectrum(matrix: torch.Tensor) -> Spectrum:
     if matrix.shape[0] > matrix.shape[1]:
         return _turned(spectrum(matrix.mT))
     wide = matrix.double()
-    squares, vectors = torch.linalg.eigh(gram(wide))
-    return _along(wide, squares.flip(0), vectors.flip(1))
+    return _along(wide, *_descending(gram(wide)))
 
 
 def strongest(matrix: torch.Tensor, count: int) -> Spectrum:
     """The `count` strongest directions of a matrix [m, n], or as many as it has."""
     if matrix.shape[0] > matrix.shape[1]:
         return _turned(strongest(matrix.mT, count))
+    wide = matrix.double()
+    squares = gram(wide)
     found = None
     if matrix.shape[0] > max(_SMALL, 3 * count) and count > 0:
-        found = _corrected(matrix, count)
-    return (found or spectrum(matrix)).first(count)
+        found = _leading(squares, count)
+    values, vectors = found or _descending(squares)
+    return _along(wide, values[:count], vectors[:, :count])
 
 
-def _corrected(matrix: torch.Tensor, count: int) -> Spectrum | None:
-    """By eigenvectors x in fp32: a wanted one turns towards each of the rest, y, by
-    y^T (G x - mu x) / (mu - nu), with mu = x^T G x and nu of y. None where fp32 tells too little,
-    or one turns far.
+def _descending(squares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues and eigenvectors of a symmetric matrix, the largest first."""
+    values, vectors = torch.linalg.eigh(squares)
+    return values.flip(0), vectors.flip(1)
+
+
+def _leading(squares: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The largest eigenvalues and their eigenvectors, of G in float64 by those of G in fp32.
+
+    A wanted one x turns towards each of the rest, y, by y^T (G x - mu x) / (mu - nu), with
+    mu = x^T G x and nu of y, until it stays. None where fp32 tells too little, or one turns far.
     """
-    squares, vectors = torch.linalg.eigh(gram(matrix.float()))
-    squares, vectors = squares.flip(0).double(), vectors.flip(1).double()
-    if not squares[count - 1] > _RESOLVED * squares[0]:
-        return None
-    wide = matrix.double()
+    rough, vectors = _descending(squares.float())
     some = count + _GUARDS
-    wanted, rest = vectors[:, :some], vectors[:, some:]
-    image = wide @ (wide.mT @ wanted)
-    own = (wanted * image).sum(0)
-    turns = (rest.mT @ (image - wanted * own)) / (own - squares[some:, None])
-    if not bool((turns[:, :count].abs() <= _FIRST_ORDER).all()):  # NaN is not
+    if not rough[count - 1] > _RESOLVED * rough[0]:
         return None
-    wanted = wanted + rest @ turns.clamp_(-_FIRST_ORDER, _FIRST_ORDER)
-    basis, _ = torch.linalg.qr(wanted)
-    inside = basis.mT @ wide
-    squares, vectors = torch.linalg.eigh(gram(inside))
-    left, values, right = _along(inside, squares.flip(0), vectors.flip(1))
-    return Spectrum(basis @ left, values, right)
+    wanted, rest, others = vectors[:, :some].double(), vectors[:, some:], rough[some:, None]
+    for _ in range(_ROUNDS):
+        image = squares @ wanted
+        own = (wanted * image).sum(0)
+        turns = (rest.mT @ (image - wanted * own).float()) / (own.float() - others)
+        far = turns[:, :count].abs().amax()
+        if not far <= _FIRST_ORDER:  # NaN is not
+            return None
+        wanted, _ = torch.linalg.qr(wanted + rest @ turns.clamp_(-_FIRST_ORDER, _FIRST_ORDER))
+        if far <= _ENOUGH:
+            break
+    values, turned = _descending(wanted.mT @ (squares @ wanted))
+    return values, wanted @ turned
 
 
 def _along(wide: torch.Tensor, squares: torch.Tensor, vectors: torch.Tensor) -> Spectrum:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..parameter import Parameter
+    from ..spectrum import Spectrum
 
 
 @tensor_method("iso_c", cost=DECOMPOSED)
@@ -33,7 +34,7 @@ def iso_c(n: int) -> Formula:
         for row in parameter.rows:
             yield _flat(parameter.weighted_sum(row))
 
-    return Formula(merged, decomposes=True)
+    return Formula(merged, decomposes=True, beside=6)
 
 
 @tensor_method("iso_cts", cost=DECOMPOSED)
@@ -55,7 +56,7 @@ def iso_cts(n: int, *, common: float = 0.8) -> Formula:
         for row in parameter.rows:
             yield _common_and_own(parameter, row, share)
 
-    return Formula(merged, decomposes=True)
+    return Formula(merged, decomposes=True, beside=20)
 
 
 def _flat(total: Tensor) -> Tensor:
@@ -64,24 +65,45 @@ def _flat(total: Tensor) -> Tensor:
 
     if total.shape[0] > total.shape[1]:
         return _flat(total.mT).mT
-    root, values = inverse_root(total)
-    return product(root * values.mean(), total, values) if total.numel() else total
+    if total.numel() == 0:
+        return total
+    root = inverse_root(total)
+    return product(root.matrix * root.values.mean(), total, root.weakest)
 
 
 def _common_and_own(parameter: Parameter, row: tuple[float, ...], share: float) -> Tensor:
     import torch
 
-    from ..orthogonal import orthogonal
+    from ..orthogonal import DEPENDENT, orthogonal
     from ..spectrum import strongest
 
     rank, n = min(parameter.shape), len(row)
     own = max(round((rank - int(rank * share)) / n), 0)
     own = min(own, rank // n)
     common = strongest(parameter.weighted_sum(row), rank - own * n)
-    parts = [common]
+    parts = [common, *_own_directions(parameter, row, common.left, own)]
+    # the tasks' left sides are at right angles to the common one as they are
+    tasks = orthogonal(torch.cat([part.left for part in parts[1:]], 1), DEPENDENT)
+    left = torch.cat([common.left, tasks], 1).float()
+    right = orthogonal(torch.cat([part.right for part in parts]), DEPENDENT).float()
+    return (left @ right) * (torch.cat([part.values for part in parts]).sum() / max(rank, 1))
+
+
+def _own_directions(
+    parameter: Parameter, row: tuple[float, ...], common: Tensor, count: int
+) -> Iterator[Spectrum]:
+    """Of each c_i tau_i the strongest directions whose left side lies outside of `common`."""
+    import torch
+
+    from ..spectrum import strongest
+
+    # A basis of what lies outside is small where the matrix has no more rows than columns.
+    wide = parameter.shape[0] <= parameter.shape[1]
+    outside = torch.linalg.qr(common, "complete")[0][:, common.shape[1] :] if wide else None
     for i, c in enumerate(row):
         term = parameter.vector(i).double() * c
-        parts.append(strongest(term - common.left @ (common.left.mT @ term), own))
-    together = orthogonal(torch.cat([part.left for part in parts], 1))
-    strength = torch.cat([part.values for part in parts]).sum() / max(rank, 1)
-    return (together @ orthogonal(torch.cat([part.right for part in parts]))) * strength
+        if outside is None:
+            yield strongest(term - common @ (common.mT @ term), count)
+        else:
+            found = strongest(outside.mT @ term, count)
+            yield found._replace(left=outside @ found.left)

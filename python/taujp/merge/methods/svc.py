@@ -33,7 +33,7 @@ def svc(n: int, *, alpha: float = 0.1) -> Formula:
         for row in parameter.rows:
             yield _calibrated(parameter, row, least) if len(parameter.shape) == 2 else Blend(row)
 
-    return Formula(merged, decomposes=True)
+    return Formula(merged, decomposes=True, beside=18)
 
 
 def _calibrated(parameter: Parameter, row: tuple[float, ...], least: float) -> Tensor:

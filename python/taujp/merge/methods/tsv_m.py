@@ -24,13 +24,14 @@ def tsv_m(n: int) -> Formula:
     Of each c_i tau_i of shape [a, b] the strongest k = floor(min(a, b) / N) singular triples are
     kept; all of them together are U S V, U and V are replaced by the nearest matrices with
     orthonormal columns and rows, and theta = theta0 + U S V. What is no matrix, or one with fewer
-    than N rows or columns, gets the mean of c_i tau_i. Scale by lambda_ (the paper: 1).
+    than N rows or columns, gets the mean of c_i tau_i. Scale by lambda_ (the paper: 1). What
+    tasks share but for 1e-9 counts as one direction; down to that all are made orthogonal.
     fusion-bench and the authors leave out "text_projection", and give small matrices nothing.
     Source: Gargiulo et al. 2025, arXiv 2412.00081.
     """
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
-        from ..spectrum import spectrum, strongest
+        from ..spectrum import strongest
 
         if len(parameter.shape) != 2 or min(parameter.shape) < n:
             yield from means(parameter)
@@ -38,14 +39,9 @@ def tsv_m(n: int) -> Formula:
         count = min(parameter.shape) // n
         kept = [strongest(parameter.vector(i), count) for i in parameter.checkpoints]
         for row in parameter.rows:
-            found = _together(kept, row)
-            if found is None:  # tasks share directions but for what only float64 tells apart
-                kept = [spectrum(parameter.vector(i)).first(count) for i in parameter.checkpoints]
-                found = _together(kept, row, by_svd=True)
-            assert found is not None
-            yield found
+            yield _together(kept, row)
 
-    return Formula(merged, decomposes=True)
+    return Formula(merged, decomposes=True, beside=20)
 
 
 def means(parameter: Parameter) -> Iterator[Blend]:
@@ -54,16 +50,11 @@ def means(parameter: Parameter) -> Iterator[Blend]:
         yield Blend(tuple(c / len(row) for c in row))
 
 
-def _together(
-    kept: list[Spectrum], row: tuple[float, ...], *, by_svd: bool = False
-) -> Tensor | None:
-    """U' diag(c S) V', with U' = U (U^T U)^(-1/2) and V' = (V V^T)^(-1/2) V.
-
-    None where U's columns or V's rows nearly depend on each other; by_svd: right there too.
-    """
+def _together(kept: list[Spectrum], row: tuple[float, ...]) -> Tensor:
+    """U' diag(c S) V', with U' = U (U^T U)^(-1/2) and V' = (V V^T)^(-1/2) V."""
     import torch
 
-    from ..orthogonal import dependent, inverse_root, inverse_root_by_svd, product
+    from ..orthogonal import DEPENDENT, inverse_root, product
 
     used = [(triple, c) for triple, c in zip(kept, row, strict=True) if c != 0]
     if not used:
@@ -71,9 +62,8 @@ def _together(
     left = torch.cat([triple.left for triple, _ in used], 1)
     right = torch.cat([triple.right for triple, _ in used])
     strength = torch.cat([triple.values * c for triple, c in used])
-    root = inverse_root_by_svd if by_svd else inverse_root
-    over, above = root(left.mT)
-    under, below = root(right)
-    if not by_svd and dependent(above, below):
-        return None
-    return product(left @ ((over * strength) @ under), right, above, below)
+    over, under = inverse_root(left.mT, DEPENDENT), inverse_root(right, DEPENDENT)
+    core, weakest = (over.matrix * strength) @ under.matrix, min(over.weakest, under.weakest)
+    if len(left) > right.shape[1]:
+        return product(left, core @ right, weakest)
+    return product(left @ core, right, weakest)

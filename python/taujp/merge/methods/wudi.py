@@ -40,7 +40,7 @@ def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
         for row in parameter.rows:
             yield _descended(parameter, row, count, length)
 
-    return Formula(merged, decomposes=True)
+    return Formula(merged, decomposes=True, beside=10)
 
 
 def _descended(parameter: Parameter, row: tuple[float, ...], steps: int, rate: float) -> Tensor:
