@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from commands import add_peer_python
 from measure import seconds
+from methods_in_mergekit import PEERS, N
 from record import Record
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -29,60 +29,8 @@ from torch import Tensor
 import taujp
 
 State = dict[str, Tensor]
-N, MATRICES, SHAPE = 6, 4, (2048, 1024)
+MATRICES, SHAPE = 4, (2048, 1024)
 PEER = Path(__file__).with_name("peer_methods.py")
-
-
-@dataclass(frozen=True)
-class Peer:
-    """The same merge in mergekit's words; `weights`: whether it takes one for each checkpoint.
-
-    first_is_base: the first checkpoint is what it calls the base. differs: the share of elements
-    that may differ; None: coins are tossed, only shares agree.
-    """
-
-    method: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    weights: bool = True
-    first_is_base: bool = False
-    differs: float | None = 1e-3
-
-
-# Options of ours that say what mergekit's defaults are, and what it calls it.
-SELECTED = {"density": 0.1}
-THINNED = {"rescale": "l1"}
-PEERS: dict[str, tuple[dict[str, Any], Peer]] = {
-    "linear": ({}, Peer("linear", {"normalize": False})),
-    "task_arithmetic": ({}, Peer("task_arithmetic")),
-    "average": ({}, Peer("linear", {"normalize": True})),
-    "ties": ({}, Peer("ties", {"density": 0.2}, differs=0.02)),
-    "dare_linear": (THINNED, Peer("dare_linear", {"density": 0.5}, differs=None)),
-    "dare_ties": (THINNED, Peer("dare_ties", {"density": 0.5}, differs=None)),
-    "breadcrumbs": ({}, Peer("breadcrumbs", {"density": 0.9, "gamma": 0.01}, differs=0.02)),
-    "breadcrumbs_ties": (
-        {},
-        Peer("breadcrumbs_ties", {"density": 0.9, "gamma": 0.01}, differs=0.02),
-    ),
-    "della": (THINNED, Peer("della", {"density": 0.5, "epsilon": 0.15}, differs=None)),
-    "della_linear": (
-        THINNED,
-        Peer("della_linear", {"density": 0.5, "epsilon": 0.15}, differs=None),
-    ),
-    "sce": (SELECTED, Peer("sce", {"select_topk": 0.1}, weights=False, differs=0.02)),
-    "arcee_fusion": ({}, Peer("arcee_fusion", weights=False, differs=0.1)),
-    "ram": ({}, Peer("ram", {"epsilon": 1e-5}, weights=False)),
-    "ramplus_tl": (
-        {},
-        Peer("ramplus_tl", {"epsilon": 1e-5, "r": 0.1, "alpha": 0.2}, weights=False),
-    ),
-    "nearswap": ({}, Peer("nearswap", {"t": 1 / N}, weights=False)),
-    "slerp": ({}, Peer("slerp", {"t": 0.5}, weights=False, first_is_base=True)),
-    "nuslerp": ({}, Peer("nuslerp")),
-    "multislerp": ({}, Peer("multislerp")),
-    "karcher": ({}, Peer("karcher", {"max_iter": 10, "tol": 1e-5}, weights=False)),
-    "model_stock": ({}, Peer("model_stock", weights=False)),
-    "passthrough": ({}, Peer("passthrough", {"scale": {"0": 1 / N}}, weights=False)),
-}
 
 
 def main() -> None:
@@ -97,11 +45,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--peer-python",
-        default=os.environ.get("TAUJP_PEER_PYTHON"),
-        help="an interpreter with mergekit 0.1.5; without it only ours is timed",
-    )
+    add_peer_python(parser)
     names = [n for n, m in taujp.methods().items() if not (m.statistics or m.per_task)]
     parser.add_argument(
         "--methods", type=lambda text: text.split(","), default=names, help="names, with commas"

@@ -1,12 +1,24 @@
-"""The same merge as a command of taujp and as a configuration of mergekit."""
+"""The same merge as a command of taujp and as one of mergekit, and where mergekit is."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def add_peer_python(parser: argparse.ArgumentParser) -> None:
+    """--peer-python: mergekit has an environment of its own, or none."""
+    parser.add_argument(
+        "--peer-python",
+        default=os.environ.get("TAUJP_PEER_PYTHON"),
+        help="an interpreter with mergekit 0.1.5, `mergekit-yaml` beside it (default: "
+        "TAUJP_PEER_PYTHON); without it only ours is timed",
+    )
 
 
 def taujp_merge(
@@ -49,7 +61,7 @@ def mergekit_yaml(
     parameters: Mapping[str, Any] = {},
     shared: Mapping[str, Any] = {},
 ) -> list[str]:
-    """`mergekit-yaml config out`; the configuration is JSON, which YAML contains."""
+    """mergekit's command; its configuration is JSON, which YAML contains."""
     models = [
         {"model": str(path), "parameters": {"weight": coef, **parameters}}
         for path, coef in zip(ckpts, coefs, strict=True)
@@ -61,4 +73,9 @@ def mergekit_yaml(
         config["base_model"] = str(base)
     file = out.with_name(out.name + ".yml")
     file.write_text(json.dumps(config))
-    return [str(Path(python).with_name("mergekit-yaml")), str(file), str(out)]
+    return mergekit_of(python, file, out)
+
+
+def mergekit_of(python: str, config: Path, out: Path) -> list[str]:
+    """`mergekit-yaml config out` of that interpreter's environment."""
+    return [str(Path(python).with_name("mergekit-yaml")), str(config), str(out)]

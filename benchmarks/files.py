@@ -6,13 +6,12 @@ python benchmarks/files.py --peer-python /path/to/python/with/mergekit --cache /
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import mergekit_yaml, taujp_merge
+from commands import add_peer_python, mergekit_yaml, taujp_merge
 from llama import COUNT, DEFAULT_CACHE, Scratch, models, weights_of
 from measure import once, read_all, run_command, write_bytes
 from record import Record
@@ -59,11 +58,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--cache", type=Path, default=DEFAULT_CACHE, help="where the models lie (5 GB)"
     )
-    parser.add_argument(
-        "--peer-python",
-        default=os.environ.get("TAUJP_PEER_PYTHON"),
-        help="an interpreter with mergekit 0.1.5, `mergekit-yaml` beside it; optional",
-    )
+    add_peer_python(parser)
     names = [case.method for case in CASES]
     parser.add_argument("--methods", nargs="+", default=names, choices=names)
     return parser.parse_args()

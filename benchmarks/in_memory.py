@@ -6,7 +6,6 @@ python benchmarks/in_memory.py --peer-python /path/to/python/with/mergekit
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import plain_torch
 import torch
+from commands import add_peer_python
 from measure import bandwidth_of, copies, interleaved
 from record import Record
 from safetensors.torch import load_file, save_file
@@ -41,11 +41,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--peer-python",
-        default=os.environ.get("TAUJP_PEER_PYTHON"),
-        help="an interpreter with mergekit 0.1.5; without it that line is left out",
-    )
+    add_peer_python(parser)
     parser.add_argument("--skip-ties", action="store_true")
     return parser.parse_args()
 

@@ -6,10 +6,9 @@ python benchmarks/many_tensors.py --peer-python /path/to/python/with/mergekit --
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from commands import mergekit_yaml, taujp_merge
+from commands import add_peer_python, mergekit_yaml, taujp_merge
 from llama import DEFAULT_CACHE, Scratch, deep
 from measure import once, run_command
 from record import Record
@@ -39,7 +38,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
-    parser.add_argument("--peer-python", default=os.environ.get("TAUJP_PEER_PYTHON"))
+    add_peer_python(parser)
     parser.add_argument(
         "--peer-seconds", type=float, default=60, help="stop mergekit then (it needs > 500)"
     )

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llama import COUNT, DEFAULT_CACHE, Scratch, models, weights_of
+from commands import add_peer_python, mergekit_of
+from llama import COUNT, DEFAULT_CACHE, Scratch, models
 from measure import Ran, run_command
+from mergekit_agreement import compare
 from record import Record
 
 WEIGHTS = [0.1 + 0.02 * i for i in range(COUNT)]
@@ -91,11 +92,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--cache", type=Path, default=DEFAULT_CACHE, help="where the models lie (5 GB)"
     )
-    parser.add_argument(
-        "--peer-python",
-        default=os.environ.get("TAUJP_PEER_PYTHON"),
-        help="an interpreter with mergekit 0.1.5, `mergekit-yaml` beside it; optional",
-    )
+    add_peer_python(parser)
     parser.add_argument("--methods", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--repeats", type=int, default=3, help="of our command; the best counts")
     parser.add_argument("--resume", action="store_true", help="with what earlier runs measured")
@@ -140,10 +137,8 @@ def measured(
     numbers: dict[str, float] = {}
     if arguments.peer_python:
         theirs = out.with_name("peer-" + out.name)
-        peer = run(
-            [str(Path(arguments.peer_python).with_name("mergekit-yaml")), str(file), str(theirs)]
-        )
-        compare(method, base, out, theirs)
+        peer = run(mergekit_of(arguments.peer_python, file, theirs))
+        compare(method, base, out, theirs, CASES[method].off)
         numbers = {"peer_seconds": peer.seconds, "peer_anonymous_bytes": peer.anonymous}
     for _ in range(arguments.repeats):
         out = scratch.new()
@@ -180,42 +175,6 @@ def report(record: Record, method: str, numbers: Mapping[str, float]) -> None:
         record.add(f"{method}: faster than mergekit-yaml", faster, "x", case.times)
         less = numbers["peer_anonymous_bytes"] / numbers["anonymous_bytes"]
         record.add(f"{method}: less anonymous memory than mergekit-yaml", less, "x", MEMORY)
-
-
-def compare(method: str, base: Path, ours: Path, theirs: Path) -> None:
-    """The answers agree but for bf16's steps, votes, thresholds; or in norm, where coins fall."""
-    mine, other, start = (opened(folder) for folder in (ours, theirs, base))
-    assert set(mine) == set(other), sorted(set(mine) ^ set(other))[:5]
-    allowed = CASES[method].off
-    for name in other:
-        a, b = mine[name](), other[name]()
-        if allowed is None:
-            compare_norms(f"{method} {name}", start[name]().float(), a, b)
-            continue
-        off = ~((a.float() - b.float()).abs() <= 2**-7 * b.float().abs() + 1e-4)
-        share = float(off.float().mean())
-        assert share <= allowed, f"{method} {name}: {share:.2%} differ"
-
-
-def compare_norms(what: str, base: Any, ours: Any, theirs: Any) -> None:
-    """Of what two draws moved; a vector is too short to tell, and norms' weights hardly move."""
-    if base.ndim < 2:
-        return
-    norms = [float((side.float() - base).abs().sum()) for side in (ours, theirs)]
-    assert abs(norms[0] / norms[1] - 1) < 0.05, f"{what}: norms {norms}"
-
-
-def opened(folder: Path) -> dict[str, Any]:
-    """Name -> a function that reads that tensor, so that two models are never in memory whole."""
-    from functools import partial
-
-    from safetensors import safe_open
-
-    tensors: dict[str, Any] = {}
-    for path in weights_of(folder):
-        file = safe_open(path, "pt")
-        tensors |= {name: partial(file.get_tensor, name) for name in file.keys()}  # noqa: SIM118
-    return tensors
 
 
 if __name__ == "__main__":
