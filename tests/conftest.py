@@ -12,33 +12,30 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-# What fine-tunes and evaluates images needs these; the kernels' tests run without them.
-NEEDED = (
-    "torchvision",
-    "open_clip",
-    "PIL",
-    "sklearn",
-    "matplotlib",
-    "lightning_fabric",
-    "pydantic",
-    "scipy",
-)
-MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-NEED_THEM = [
-    f"test_{room}*"
-    for room in (
-        *("data_", "train", "evaluate", "report", "reproduce", "demo", "tangent_clip"),
-        *("gather", "live_regmean", "adamerging"),
-    )
+# What tests need besides torch, by the beginnings of their names; the kernels' need nothing.
+IMAGES = ("data_", "train", "evaluate", "report", "reproduce", "demo", "tangent_clip", "gather",
+          "live_regmean", "adamerging", "search", "method_table", "guides")  # fmt: skip
+FOR_IMAGES = ("torchvision", "open_clip", "PIL", "sklearn", "matplotlib", "lightning_fabric",
+              "pydantic", "scipy")  # fmt: skip
+NEEDS = ((IMAGES, FOR_IMAGES), (("mergekit",), ("yaml",)))
+
+
+def missing(packages: tuple[str, ...]) -> list[str]:
+    """The packages that are not installed."""
+    return [name for name in packages if importlib.util.find_spec(name) is None]
+
+
+collect_ignore_glob = [
+    f"test_{room}*" for rooms, packages in NEEDS if missing(packages) for room in rooms
 ]
-collect_ignore_glob = NEED_THEM * bool(MISSING)
 
 
-def pytest_report_header() -> str:
-    return (
-        f"not collected without {', '.join(MISSING)}: data, train, evaluate, report, demo"
-        * bool(MISSING)
-    )
+def pytest_report_header() -> list[str]:
+    return [
+        f"not collected without {', '.join(missing(packages))}: test_{{{','.join(rooms)}}}*"
+        for rooms, packages in NEEDS
+        if missing(packages)
+    ]
 
 
 # Heads that tests compute are kept for this run alone, and not in the user's cache.

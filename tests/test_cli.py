@@ -113,15 +113,17 @@ def test_warnings_are_one_line(files):
     assert line.startswith("taujp merge: fisher: ")
 
 
-# The kernels' methods, and those whose weights are found from dot products alone.
+# The kernels' methods, and those whose weights follow from dot products or names alone.
 @pytest.mark.parametrize(
-    "method", [None, "slerp", "nuslerp", "multislerp", "karcher", "model_stock"]
+    "method", [None, "slerp", "nuslerp", "multislerp", "karcher", "model_stock", "expo", "lines"]
 )
 def test_merging_files_never_imports_torch(files, method):
     folder, _, _ = files
     base = [] if method in ("slerp", "karcher") else [f"--base={folder / 'base.safetensors'}"]
-    words = [*base, *(f"--ckpt={folder / name}.safetensors=1" for name in "ac")]
+    names = "a" if method == "expo" else "ac"
+    words = [*base, *(f"--ckpt={folder / name}.safetensors=1" for name in names)]
     words += [f"--method={method}"] if method else []
+    words += ["--rename=^embed$=0.weight", "--rename=^norm$=1.weight"]  # blocks, for lines
     arguments = ["merge", *words, "-o", str(folder / "out.safetensors")]
     code = (
         "import sys; from taujp.cli import main; code = main(sys.argv[1:]); "

@@ -47,6 +47,7 @@ def test_twin(based, device, dtype):
         on(device, base) if based else None,
         method="fisher",
         fishers=fishers,
+        normalize=False,
     )
     for name, twin in expected(ckpts, ROW, fishers).items():
         table = TOLERANCE[dtype]
@@ -60,13 +61,24 @@ def test_floor_and_normalisation_are_what_they_say():
     fishers = random_fishers(base)
     norms = [sum(t.double().square().sum() for t in f.values()).sqrt() for f in fishers]
     changed = [
-        {name: t.double() / norm + 1e-3 for name, t in f.items()}
+        {name: (t.double() + 1e-3) / norm for name, t in f.items()}
         for f, norm in zip(fishers, norms, strict=True)
     ]
-    options = {"fishers": fishers, "floor": 1e-3, "normalize": True}
-    found = taujp.merge_many(ckpts, ROW, base, method="fisher", **options)
+    found = taujp.merge_many(ckpts, ROW, base, method="fisher", fishers=fishers, floor=1e-3)
     for name, twin in expected(ckpts, ROW, changed).items():
         torch.testing.assert_close(found[name].double(), twin, rtol=1e-6, atol=1e-6)
+
+
+def test_sets_of_any_scale_weigh_alike():
+    base, ckpts = random_states(3)
+    fishers = random_fishers(base)
+    scaled = [{name: t * 1e4 for name, t in fishers[0].items()}, *fishers[1:]]
+    found, same = (
+        taujp.merge_many(ckpts, ROW, base, method="fisher", fishers=sets)
+        for sets in (fishers, scaled)
+    )
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor, same[name], rtol=1e-5, atol=1e-6)
 
 
 def test_properties():

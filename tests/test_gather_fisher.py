@@ -181,6 +181,8 @@ def test_commands_gather_and_merge(tmp_path, capsys):
         torch.testing.assert_close(tensor, model[name] + 0.5, rtol=1e-5, atol=1e-5)
     assert main([*gather, "-o", str(tmp_path / "f.bin")]) == 1
     assert "must end in .safetensors" in capsys.readouterr().err
+    assert main([*gather, "-o", str(out / "below-a-file.safetensors")]) == 1
+    assert "Statistics.save: cannot write" in capsys.readouterr().err
 
 
 def test_a_model_is_no_statistics(tmp_path):

@@ -35,7 +35,7 @@ def test_each_has_one_thread_and_the_number_is_put_back():
 
 
 def test_a_large_piece_is_alone_and_has_all_threads(monkeypatch):
-    monkeypatch.setattr(module, "_ELEMENTS", 100)
+    monkeypatch.setattr(module, "ELEMENTS", 100)
     under_way, most, lock = [0], [0], threading.Lock()
 
     def work(size: int) -> tuple[int, int]:

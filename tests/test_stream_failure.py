@@ -51,6 +51,25 @@ def test_an_output_that_exists_is_kept(tmp_path: Path) -> None:
     assert left_in(tmp_path) == {"o.safetensors"}
 
 
+def test_an_empty_folder_is_written_into(tmp_path: Path) -> None:
+    paths, out = save(tmp_path, 3), tmp_path / "out"
+    out.mkdir()
+    merge(paths, out)
+    assert [path.name for path in out.iterdir()] == ["model.safetensors"]
+    (tmp_path / "one.safetensors").mkdir()  # which is to become a file
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        merge(paths, tmp_path / "one.safetensors")
+
+
+def test_a_link_to_an_empty_folder_is_kept(tmp_path: Path) -> None:
+    paths, out = save(tmp_path, 3), tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    out.symlink_to(tmp_path / "empty")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        merge(paths, out)
+    assert out.is_symlink()
+
+
 def test_a_folder_with_other_files_is_not_overwritten(tmp_path: Path) -> None:
     paths, out = save(tmp_path, 3), tmp_path / "out"
     out.mkdir()

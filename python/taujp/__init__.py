@@ -31,6 +31,8 @@ _HOME = {
     "search": "taujp.searching.search",
     "inspect": "taujp.inspecting.inspect",
     "extract_lora": "taujp.merge.extract_lora",
+    "compact": "taujp.merge.compact",
+    "rebuild": "taujp.merge.compact",
     "open_checkpoint": "taujp.checkpoint",
     "open_adapted": "taujp.checkpoint",
     "CheckpointError": "taujp.checkpoint",
@@ -45,6 +47,8 @@ if TYPE_CHECKING:  # for editors and type checkers
     from taujp.inspecting.inspect import inspect as inspect
     from taujp.learn.adamerging import adamerging as adamerging
     from taujp.learn.regmean_plus_plus import regmean_plus_plus as regmean_plus_plus
+    from taujp.merge.compact import compact as compact
+    from taujp.merge.compact import rebuild as rebuild
     from taujp.merge.edit import edit as edit
     from taujp.merge.errors import MergeError as MergeError
     from taujp.merge.extract_lora import extract_lora as extract_lora

@@ -11,6 +11,7 @@ from typing import Any
 
 import taujp
 from taujp.commands import (
+    compact,
     compare,
     data,
     evaluate,
@@ -58,6 +59,11 @@ COMMANDS: dict[
         statistics.run,
     ),
     "lora": ("extract a PEFT adapter from a fine-tuned model", lora.add_arguments, lora.run),
+    "compact": (
+        "keep the models of many tasks in one small file",
+        compact.add_arguments,
+        compact.run,
+    ),
     "methods": ("list the merge methods and their options", methods.add_arguments, methods.run),
     "info": ("print versions, modules and hardware", info.add_arguments, info.run),
 }
@@ -91,8 +97,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"taujp {arguments.command}: {error}", file=sys.stderr)
+        print(f"taujp {arguments.command}: {_said(error)}", file=sys.stderr)
         return 1
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of the system's own the file and the reason, without their number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
 
 
 def _telling(command: str) -> Callable[..., None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 
 from taujp.commands.merge_arguments import add_arguments, given_options, pair
 from taujp.commands.merge_progress import Bar, plan_text
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _inputs(arguments: argparse.Namespace) -> tuple[list[str], list]:
     """The checkpoints' paths, and [N] coefficients or [K, N]."""
     if arguments.coefs is not None:
+        _check_no_own(arguments.ckpt)
         return arguments.ckpt, read_sweep(arguments.coefs, arguments.ckpt)
     if arguments.method and not methods()[arguments.method].weighted:
         own = [_own_weights(text) for text in arguments.ckpt]
@@ -51,6 +53,14 @@ def _inputs(arguments: argparse.Namespace) -> tuple[list[str], list]:
         return [path for path, _ in pairs], [float(coef) for _, coef in pairs]
     except ValueError as error:
         raise MergeError(f"--ckpt: {error}; expected {expected}") from None
+
+
+def _check_no_own(checkpoints: Sequence[str]) -> None:
+    """With --coefs a checkpoint's own coefficient would be a second one."""
+    for text in checkpoints:
+        path, equals, _ = text.rpartition("=")
+        if equals and os.path.exists(path) and not os.path.exists(text):
+            raise MergeError(f"--ckpt {text}: --coefs gives the coefficients; name {path} alone")
 
 
 def _own_weights(text: str) -> tuple[str, float]:

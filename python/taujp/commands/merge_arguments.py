@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from taujp.commands.byte_size import byte_size
@@ -75,8 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=list(methods()), help=default)
     factor = "factor of the merged task vector (default 1); a list makes a model for each"
     parser.add_argument("--lambda", dest="lambda_", type=_value, default=1.0, help=factor)
-    for name in method_options():
-        users = {m.name: m.options[name] for m in methods().values() if name in m.options}
+    add_method_options(parser, methods())
+
+
+def add_method_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """The own options of these methods."""
+    chosen = [methods()[name] for name in names]
+    for name in dict.fromkeys(name for method in chosen for name in method.options):
+        users = {m.name: m.options[name] for m in chosen if name in m.options}
         text = ", ".join(f"{method} {default!r}" for method, default in users.items())
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, dest=f"option_{name}", type=_value, help=f"defaults: {text}")
@@ -89,7 +96,7 @@ def method_options() -> tuple[str, ...]:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The method options on the command line; what a method lacks, it refuses itself."""
-    given = {name: getattr(arguments, f"option_{name}") for name in method_options()}
+    given = {name: getattr(arguments, f"option_{name}", None) for name in method_options()}
     return {name: None if v == "none" else v for name, v in given.items() if v is not None}
 
 

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def plan_text(method: str, models: str, plan: Estimate) -> str:
     """What a merge would take, a line each."""
+    held = "for tensors, besides torch's libraries" if plan.in_torch else "for buffers"
     rows = {
         "method": method,
         "models": models,
         "tensors": f"{plan.merged_tensors} merged, {plan.tensors - plan.merged_tensors} copied",
         "reads": size_text(plan.bytes_read),
         "writes": size_text(plan.bytes_written),
-        "memory": f"{size_text(plan.memory_bytes)} for buffers",
+        "memory": f"{size_text(plan.memory_bytes)} {held}",
         "time": f"about {plan.seconds:.1f} s",
     }
     return "\n".join(f"{name:9} {value}" for name, value in rows.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import MergeError
@@ -14,19 +14,32 @@ LARGEST = 3.4028234663852886e38  # that fp32 holds: the kernels' coefficients ar
 
 
 @dataclass(frozen=True)
+class ByParameter:
+    """[N] for each parameter by its name: where layers, not patterns, tell them apart."""
+
+    rows: Mapping[str, Row]
+
+
+@dataclass(frozen=True)
 class Coefficients:
-    """K rows of N for every group; `single` where one model was asked for, not a list of K."""
+    """K rows of N for every group; `single` where one model was asked for, not a list of K.
+
+    named: the group of each parameter, where names and not patterns tell it.
+    """
 
     patterns: tuple[str, ...]
     tables: tuple[tuple[Row, ...], ...]  # [groups][K][N]
     single: bool
+    named: Mapping[str, int] | None = None
 
     @property
     def results(self) -> int:
         return len(self.tables[0])
 
     def group_of(self, name: str) -> int:
-        """The first group whose glob pattern matches the parameter's name."""
+        """The parameter's own group, or the first whose glob pattern matches its name."""
+        if self.named is not None:
+            return self.named[name]
         for group, pattern in enumerate(self.patterns):
             if fnmatch.fnmatchcase(name, pattern):
                 return group
@@ -52,7 +65,9 @@ class Coefficients:
 
 
 def parse_coefficients(coefs: Any, checkpoints: int) -> Coefficients:
-    """From numbers, lists, arrays, tensors, or a mapping of patterns to any of them."""
+    """From numbers, lists, arrays, tensors, a mapping of patterns to these, or by parameter."""
+    if isinstance(coefs, ByParameter):
+        return _by_parameter(coefs.rows, checkpoints)
     if isinstance(coefs, Mapping):
         if not coefs:
             raise MergeError(
@@ -67,6 +82,13 @@ def parse_coefficients(coefs: Any, checkpoints: int) -> Coefficients:
         return Coefficients(tuple(coefs), tuple(table for table, _ in groups), groups[0][1])
     table, single = _table("coefs", coefs, checkpoints)
     return Coefficients(("*",), (table,), single)
+
+
+def _by_parameter(rows: Mapping[str, Row], checkpoints: int) -> Coefficients:
+    """Parameters with equal rows are one group."""
+    numbers = {row: group for group, row in enumerate(dict.fromkeys(rows.values()))}
+    tables = tuple(_table("coefs", row, checkpoints)[0] for row in numbers)
+    return Coefficients((), tables, True, {name: numbers[row] for name, row in rows.items()})
 
 
 def _table(what: str, value: Any, n: int) -> tuple[tuple[Row, ...], bool]:
@@ -113,5 +135,5 @@ def parse_lambda(lambda_: Any, coefficients: Coefficients) -> tuple[Coefficients
         return coefficients, numbers
     if coefficients.results == 1:
         tables = tuple(table * len(numbers) for table in coefficients.tables)
-        return Coefficients(coefficients.patterns, tables, False), numbers
+        return replace(coefficients, tables=tables, single=False), numbers
     raise MergeError(f"lambda_ has {len(numbers)} values for {coefficients.results} rows of coefs")

@@ -9,10 +9,12 @@ from types import TracebackType
 
 import torch
 
-from taujp.checkpoint import CheckpointError, SourceFile
+from taujp.checkpoint import CheckpointError, Entry, SourceFile
 from taujp.checkpoint.computed import work_out_entry
 from taujp.checkpoint.entries import COMPUTED, IN_MEMORY
+from taujp.checkpoint.lora_change import low_rank_factors
 
+from .adapter_rooms import ChangeRooms
 from .file_plan import FilePlan, Work
 from .file_sources import Place
 
@@ -60,6 +62,10 @@ class OpenInputs:
         label, entry = self._computed[place[1]]
         return work_out_entry(label, entry).reshape(-1)
 
+    def entry(self, place: Place) -> Entry:
+        """What is yet to be worked out."""
+        return self._computed[place[1]][1]
+
     def _fill(self, file: int, room: memoryview, offset: int) -> None:
         with self._opening:
             if file not in self._descriptors:
@@ -84,16 +90,27 @@ class PlannedInputs:
     def __call__(self, position: int, first: int, count: int) -> torch.Tensor:
         return self._held(position, first, count).to(self.device)
 
-    def worked_out(self) -> dict[int, torch.Tensor]:
-        """By its position what is in no file; a method may do without, a fingerprint does not."""
-        for position, place in enumerate(self.work.sources):
-            if place[0] == COMPUTED:
-                self(position, 0, 0)
-        return self.made
+    def told(self) -> dict[int, torch.Tensor]:
+        """By its position what a source that is in no file is known by: its factors, or numbers."""
+        sources = enumerate(self.work.sources)
+        return {i: self._told(i, place) for i, place in sources if place[0] == COMPUTED}
 
-    def whole(self) -> list[torch.Tensor]:
-        """All of every source, flat, on the CPU."""
-        return [self._held(i, 0, self.work.size) for i in range(len(self.work.sources))]
+    def whole(self, rooms: ChangeRooms) -> list[torch.Tensor]:
+        """All of every source, flat, on the CPU; what adapters change in the rooms."""
+        return [self._whole(i, place, rooms) for i, place in enumerate(self.work.sources)]
+
+    def _whole(self, position: int, place: Place, rooms: ChangeRooms) -> torch.Tensor:
+        if place[0] == COMPUTED and position not in self.made:
+            change = rooms.change(position, self.opened.entry(place))
+            if change is not None:
+                return change.reshape(-1)
+        return self._held(position, 0, self.work.size)
+
+    def _told(self, position: int, place: Place) -> torch.Tensor:
+        factors = None if self.work.copy else low_rank_factors(self.opened.entry(place))
+        if factors is None:
+            return self._held(position, 0, self.work.size)
+        return torch.cat([factor.reshape(-1) for factor in factors])
 
     def _held(self, position: int, first: int, count: int) -> torch.Tensor:
         place = self.work.sources[position]

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from .coefficients import Row
     from .gram import Gram
+    from .masked import Masked
     from .parameter import Parameter
+    from .prepare import Merge
     from .survey import Survey
 
 
@@ -24,7 +26,10 @@ class Blend:
 
 @dataclass(frozen=True)
 class Formula:
-    """Either `weights` or `merged`.
+    """One of `known`, `weights` and `merged`.
+
+    known(merge, name, row): for one row of coefficients the weights [N] of the sum that the kernels
+    make of a parameter's vectors, from its name alone.
 
     weights(products, row): for one row of coefficients the weights [N] of the sum that the kernels
     make of the vectors, from their dot products alone [N, N]. In plain numbers, so that a merge
@@ -38,19 +43,23 @@ class Formula:
     parameter's shape in fp32 or float64, or a Blend.
 
     pointwise: each element of a result depends on the same element of the inputs alone, so that
-    large parameters may come in pieces, 1-D. blends: all results are Blends. decomposes: its work
-    is decompositions, which one thread does about as fast as many: several parameters are worked
-    out side by side. survey: looks at all parameters before the first is merged, as often as it
-    likes; `parameter.found` is what it returned.
+    large parameters may come in pieces, 1-D. decomposes: its work is decompositions, which one
+    thread does about as fast as many: several parameters are worked out side by side. beside: how
+    many times a parameter's size in fp32 it holds at its peak, besides the vectors, the base and
+    the results; as measured, for estimates. survey: looks at all parameters before the first is
+    merged, as often as it likes; `parameter.found` is what it returned. masked: what `merged`
+    gives, as one vector and masks.
     told: what an output says in the place of options that hold statistics; in_memory: whether some
     of them are, so that a later run cannot know them again.
     """
 
     merged: Callable[[Parameter], Iterator[torch.Tensor | Blend]] | None = None
     weights: Callable[[Gram, Row], Row] | None = None
+    known: Callable[[Merge, str, Row], Row] | None = None
     pointwise: bool = False
-    blends: bool = False
     decomposes: bool = False
+    beside: float = 0.0
     survey: Callable[[Survey], Any] | None = None
+    masked: Callable[[Parameter], Masked] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
     in_memory: bool = False

@@ -11,6 +11,8 @@ from taujp.checkpoint import Checkpoint, tensor_of
 from taujp.checkpoint.dtypes import torch_dtype
 from taujp.checkpoint.entries import COMPUTED
 
+from .adapter_rooms import ChangeRooms
+from .adapter_sums import sum_of_factors
 from .adapters import without_unchanged
 from .assembly import inputs_of
 from .into import rooms
@@ -40,8 +42,10 @@ def merge_in_memory(merge: Merge, into: Sequence[StateDict] | None = None) -> li
         held = [entry.tensor for c in inputs_of(merge) for entry in c.entries.values()]
         results = rooms(merge, into, [t for t in held if isinstance(t, torch.Tensor)])
     faults: list[str] = []
+    changes = ChangeRooms()
     for first, last in _runs(merge):
-        faults += _merge_run(merge, device, names[first:last], [r[first:last] for r in results])
+        here = [result[first:last] for result in results]
+        faults += _merge_run(merge, device, names[first:last], changes, here)
     if not merge.allow_nonfinite:
         report_nonfinite(merge, faults)
         for row in results:
@@ -61,10 +65,19 @@ def _runs(merge: Merge) -> Iterator[tuple[int, int]]:
 
 
 def _merge_run(
-    merge: Merge, device: torch.device, names: Sequence[str], results: list[list[torch.Tensor]]
+    merge: Merge,
+    device: torch.device,
+    names: Sequence[str],
+    changes: ChangeRooms,
+    results: list[list[torch.Tensor]],
 ) -> list[str]:
     """Merge these parameters; the names of those whose inputs hold NaN or Inf."""
-    sources = [_on(device, c, name) for name in names for c in merge.checkpoints]
+    summed = sum_of_factors(merge, names[0]) if len(names) == 1 else None
+    if summed is not None and merge.base is not None:
+        theta0 = _on(device, merge.base, names[0])
+        return [] if summed.write(theta0, [row[0] for row in results]) else list(names)
+    wanted = [(c, name) for name in names for c in merge.checkpoints]
+    sources = [_source(device, c, name, i, changes) for i, (c, name) in enumerate(wanted)]
     bases = [_on(device, merge.base, name) for name in names] if merge.base else []
     flat = [result for row in zip(*results, strict=True) for result in row]
     merge_flat = call_kernel if merge.formula is None else merge_tensors
@@ -95,6 +108,13 @@ def device_of(checkpoints: Sequence[Checkpoint]) -> torch.device:
 
 def _on(device: torch.device, checkpoint: Checkpoint, name: str) -> torch.Tensor:
     return tensor_of(checkpoint, name).detach().to(device).contiguous()
+
+
+def _source(
+    device: torch.device, checkpoint: Checkpoint, name: str, number: int, changes: ChangeRooms
+) -> torch.Tensor:
+    change = changes.change(number, checkpoint.entries[name])
+    return _on(device, checkpoint, name) if change is None else change.to(device)
 
 
 def _state_dict(merge: Merge, device: torch.device, merged: StateDict) -> StateDict:

@@ -12,6 +12,7 @@ from types import TracebackType
 import taujp_ext
 
 from .errors import MergeError
+from .output_layout import SUFFIX
 
 
 class PartialOutput:
@@ -62,6 +63,8 @@ class PartialOutput:
         for path in [self.content, *self.content.rglob("*")]:
             _flush(path)
         stream = taujp_ext.stream()
+        if is_empty_folder(self.target) and self.content.is_dir():
+            os.rmdir(self.target)
         if not os.path.lexists(self.target):
             stream.rename_onto_nothing(str(self.content), str(self.target))
         elif not stream.exchange(str(self.content), str(self.target)):
@@ -87,12 +90,18 @@ def check_target(
     target: Path, *, overwrite: bool, writes: Iterable[str], inputs: Iterable[str]
 ) -> None:
     """Refuse to lose anything: an output that exists, an input, files not of this merge."""
-    if not os.path.lexists(target):
+    folder = not target.name.endswith(SUFFIX)
+    if not os.path.lexists(target) or (folder and is_empty_folder(target)):
         return
     if not overwrite:
         raise FileExistsError(
             f"merge: the output {str(target)!r} exists; choose another name, or say overwrite=True "
             f"(--overwrite): it is then replaced once the new one is complete"
+        )
+    if not (target.is_symlink() or target.is_file() or target.is_dir()):
+        raise MergeError(
+            f"merge: the output {str(target)!r} is a device, a pipe or a socket; name a file or a "
+            f"folder"
         )
     for path in map(Path, inputs):
         if path.resolve().is_relative_to(target.resolve()):
@@ -107,6 +116,11 @@ def check_target(
             f"{', '.join(foreign[:10])}{', ...' if len(foreign) > 10 else ''}; "
             f"move them away, or choose another name"
         )
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Whether a folder is there, itself and no link to one, with nothing in it."""
+    return path.is_dir() and not path.is_symlink() and next(path.iterdir(), None) is None
 
 
 def _files_in(folder: Path) -> set[str]:

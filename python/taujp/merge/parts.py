@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .coefficients import Row
 from .engine import Finished, numbered, run
 from .file_plan import COPY, FilePlan
-from .jobs import copying_job, merging_job, products_job
+from .jobs import copying_job, merging_job, products_job, weighted_job
+from .prepare import Merge
 from .weighed_to_files import merge_weighed_to_files
+from .weighing import known_weights_of
 
 Numbers = Sequence[int]
 
@@ -61,12 +64,22 @@ def do_part(
     merge_tensors_to_files(plan, content, part.numbers, finished, tick)
 
 
+def tensors_at_once(plan: FilePlan, number: int) -> int:
+    """How many works of this one's merge may be under way in torch, one thread each."""
+    if plan.works[number].copy or plan.device != "cpu":
+        return 1
+    formula = plan.merge_of(number).formula
+    return plan.threads if formula is not None and formula.decomposes else 1
+
+
 def _in_torch(plan: FilePlan, number: int) -> bool:
     work = plan.works[number]
     if work.computed or work.copy:
         return work.computed
     formula = plan.merge_of(number).formula
-    return formula is not None and (formula.weights is None or plan.device != "cpu")
+    if formula is None or formula.known is not None:
+        return False
+    return formula.weights is None or plan.device != "cpu"
 
 
 def _part(plan: FilePlan, number: int, numbers: Numbers) -> Part:
@@ -76,7 +89,16 @@ def _part(plan: FilePlan, number: int, numbers: Numbers) -> Part:
         copies = [(work.size, work.sources[0], list(work.targets)) for work in works]
         return Part(numbers, (lambda content: copying_job(plan, content, copies),))
     merge = plan.assembly.merges[number]
+    if merge.formula is not None and merge.formula.known is not None:
+        weights = {n: _known(plan, merge, n) for n in numbers}
+        return Part(numbers, (lambda content: weighted_job(plan, content, merge, weights),))
     jobs: list[Callable[[Path], Any]] = [lambda content: merging_job(plan, content, merge, numbers)]
     if merge.formula is not None:
         jobs.insert(0, lambda _: products_job(plan, merge, numbers))
     return Part(numbers, tuple(jobs), weighed=merge.formula is not None)
+
+
+def _known(plan: FilePlan, merge: Merge, number: int) -> list[Row]:
+    """The weights [K][N] of a work that follow from its name."""
+    work = plan.works[number]
+    return known_weights_of(merge, work.names[0], merge.coefficients.tables[work.group])

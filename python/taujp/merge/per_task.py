@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from taujp.checkpoint import Checkpoint
 
@@ -31,7 +32,7 @@ def for_each_task(
             f"{tasks} checkpoints"
         )
     tables = tuple(table[:1] * tasks for table in coefficients.tables)
-    return Coefficients(coefficients.patterns, tables, False), lambdas
+    return replace(coefficients, tables=tables, single=False), lambdas
 
 
 def task_names(checkpoints: Sequence[Checkpoint]) -> list[str] | None:

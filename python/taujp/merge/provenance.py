@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import taujp
 from taujp.checkpoint import Checkpoint
 
 from .assembly import Assembly
+from .coefficients import Coefficients
 from .prepare import Merge
 
 KEY = "taujp"
@@ -60,18 +62,23 @@ def provenance(assembly: Assembly, result: int, sha256: Sha256 | None) -> str:
 
 
 def _merge(merge: Merge, result: int) -> dict[str, Any]:
-    tables = {
-        pattern: list(table[result])
-        for pattern, table in zip(
-            merge.coefficients.patterns, merge.coefficients.tables, strict=True
-        )
-    }
     return {
         "method": merge.method,
         "options": {**merge.options, "lambda_": merge.lambdas[result]},
-        "coefs": tables["*"] if list(tables) == ["*"] else tables,
+        "coefs": _coefs(merge.coefficients, result),
         **({"task": result} if merge.per_task else {}),
     }
+
+
+def _coefs(coefficients: Coefficients, result: int) -> Any:
+    """One row; or a row for each pattern; or rows, each with how many parameters it is for."""
+    rows = [list(table[result]) for table in coefficients.tables]
+    if coefficients.named is not None:
+        counts = Counter(coefficients.named.values())
+        return [{"coefs": row, "parameters": counts[i]} for i, row in enumerate(rows)]
+    if coefficients.patterns == ("*",):
+        return rows[0]
+    return dict(zip(coefficients.patterns, rows, strict=True))
 
 
 def _input(

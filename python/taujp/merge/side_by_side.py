@@ -7,14 +7,12 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import torch
-
 Result = TypeVar("Result")
 Piece = tuple[int, Callable[[], Result]]  # its elements, and the work
 
 # Elements of all pieces that are under way; a larger one is alone and gets all threads. So what a
 # whole-tensor method holds is bounded, whatever the number of threads.
-_ELEMENTS = 1 << 23
+ELEMENTS = 1 << 23
 
 
 def side_by_side(pieces: Iterable[Piece[Result]], at_once: int) -> Generator[Result, None, None]:
@@ -22,14 +20,16 @@ def side_by_side(pieces: Iterable[Piece[Result]], at_once: int) -> Generator[Res
     if at_once == 1:
         yield from (work() for _, work in pieces)
         return
+    import torch
+
     threads = torch.get_num_threads()
     waiting: deque[tuple[int, Future[Result]]] = deque()
     pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,))
     try:
         for size, work in pieces:
-            while waiting and (_sizes(waiting) + size > _ELEMENTS or len(waiting) >= 2 * at_once):
+            while waiting and (_sizes(waiting) + size > ELEMENTS or len(waiting) >= 2 * at_once):
                 yield waiting.popleft()[1].result()
-            if size <= _ELEMENTS:
+            if size <= ELEMENTS:
                 waiting.append((size, pool.submit(work)))
                 continue
             torch.set_num_threads(threads)

@@ -11,7 +11,7 @@ from .coefficients import Row
 from .formula import Blend
 from .parameter import Inputs, Parameter, pieces, results_of
 from .prepare import Merge
-from .weighing import weights_of
+from .weighing import known_weights_of, weights_of
 
 # Elements of a piece: all that is made of them stays in the cache, and torch gives each operation
 # to one thread, where many threads would wait for each other after every one.
@@ -36,6 +36,8 @@ def work_out(
     if merge.formula.weights is not None:
         parameter = Parameter(merge, name, rows, inputs, merge.donor.entries[name].shape)
         return weights_of(merge, name, rows, parameter.products)
+    if merge.formula.known is not None:
+        return known_weights_of(merge, name, rows)
     places = _places(merge, rows)
     blends: dict[int, Row] = {}
     for parameter in _parts(merge, name, tuple(dict.fromkeys(rows)), inputs, found):

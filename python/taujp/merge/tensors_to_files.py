@@ -17,6 +17,8 @@ import torch
 
 from taujp.checkpoint.dtypes import torch_dtype
 
+from .adapter_rooms import ChangeRooms
+from .adapter_sums import SumOfFactors, sum_of_factors
 from .coefficients import Row
 from .engine import Finished
 from .file_plan import FilePlan
@@ -24,13 +26,15 @@ from .file_tensors import OpenInputs, PlannedInputs
 from .launch import launch
 from .nonfinite_files import report_nonfinite
 from .parameter import NonfiniteInput
+from .parts import tensors_at_once
 from .side_by_side import side_by_side
 from .survey import surveyed
 from .tensor_work import work_out
 from .worked_batch import Batch, BatchWriter
 
-# What was read, the results, and in their place the weights with which the engine makes them.
-_Worked = tuple[PlannedInputs, list[torch.Tensor], list[Row] | None]
+# What sources in no file are known by, the results, and in their place the weights with which the
+# engine makes them.
+_Worked = tuple[dict[int, torch.Tensor], list[torch.Tensor], list[Row] | None]
 
 
 def merge_tensors_to_files(
@@ -55,14 +59,15 @@ class _Worker:
 
     def __init__(self, plan: FilePlan, inputs: OpenInputs) -> None:
         self._plan, self._inputs = plan, inputs
+        self._rooms = ChangeRooms()
 
     def do(self, numbers: Sequence[int], writer: BatchWriter) -> None:
-        found, at_once = self._surveyed(numbers[0]), self._at_once(numbers[0])
+        found, at_once = self._surveyed(numbers[0]), tensors_at_once(self._plan, numbers[0])
         pieces = ((self._plan.works[n].size, partial(self._work, n, found)) for n in numbers)
         batch = Batch()
         with closing(side_by_side(pieces, at_once)) as worked:
-            for number, (inputs, results, weights) in zip(numbers, worked, strict=True):
-                batch.add(number, inputs.work.bytes_read, results, weights, inputs.worked_out())
+            for number, (told, results, weights) in zip(numbers, worked, strict=True):
+                batch.add(number, self._plan.works[number].bytes_read, results, weights, told)
                 writer.look()
                 if batch.full:
                     writer.write(batch)
@@ -83,21 +88,13 @@ class _Worker:
             report_nonfinite(self._plan, [numbers[str(error)]])
             raise
 
-    def _at_once(self, number: int) -> int:
-        """How many works may be under way."""
-        if self._plan.works[number].copy or self._plan.device != "cpu":
-            return 1
-        formula = self._plan.merge_of(number).formula
-        return self._plan.threads if formula is not None and formula.decomposes else 1
-
     def _inputs_of(self, number: int) -> PlannedInputs:
         return PlannedInputs(self._inputs, self._plan.works[number], self._plan.device)
 
     def _work(self, number: int, found: Any) -> _Worked:
         inputs = self._inputs_of(number)
         if inputs.work.copy:
-            inputs.whole()
-            return inputs, [], None
+            return inputs.told(), [], None
         merge, work = self._plan.merge_of(number), inputs.work
         dtype = torch_dtype(merge.dtype_of(work.names[0]))
         results: dict[int, torch.Tensor] = {}
@@ -107,6 +104,9 @@ class _Worker:
                 results[k] = torch.empty(work.size, dtype=dtype)
             return results[k]
 
+        summed = sum_of_factors(merge, work.names[0]) if work.computed else None
+        if summed is not None:
+            return inputs.told(), self._sum_factors(number, inputs, summed, room), None
         weights: Sequence[Row] | None = merge.coefficients.tables[work.group]
         if merge.formula is not None:
             try:
@@ -115,11 +115,24 @@ class _Worker:
                 report_nonfinite(self._plan, [number])
                 raise
         if weights is not None and not work.computed:
-            return inputs, [], list(weights)
+            return {}, [], list(weights)
         made = [room(k) for k in range(len(merge.lambdas))]
         if weights is not None:
             self._sum_here(number, inputs, weights, made)
-        return inputs, made, None
+        return inputs.told(), made, None
+
+    def _sum_factors(
+        self,
+        number: int,
+        inputs: PlannedInputs,
+        summed: SumOfFactors,
+        room: Callable[[int], torch.Tensor],
+    ) -> list[torch.Tensor]:
+        """The K results of a sum of adapters' changes, none of which is made by itself."""
+        results = [room(k) for k in range(len(summed.merge.lambdas))]
+        if not summed.write(inputs(0, 0, inputs.work.size), results):
+            report_nonfinite(self._plan, [number])
+        return results
 
     def _sum_here(
         self,
@@ -129,7 +142,7 @@ class _Worker:
         results: list[torch.Tensor],
     ) -> None:
         """The kernels over tensors: for sources that the engine cannot read."""
-        merge, sources = self._plan.merge_of(number), inputs.whole()
+        merge, sources = self._plan.merge_of(number), inputs.whole(self._rooms)
         bases = [sources.pop(0)] if merge.base is not None else []
         table = torch.tensor([list(weights)], dtype=torch.float32)
         name, group = inputs.work.names[0], torch.zeros(1, dtype=torch.int64)

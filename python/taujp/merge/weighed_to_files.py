@@ -18,6 +18,7 @@ from .weighing import weights_of
 
 BATCH_BYTES = 256 << 20  # inputs that are read before the engine reads them once more
 BATCH_TENSORS = 256
+WAITING_BYTES = 64 << 20  # results that wait in memory, unless one tensor's are more
 
 
 def merge_weighed_to_files(

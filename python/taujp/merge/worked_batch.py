@@ -17,9 +17,7 @@ from .file_plan import FilePlan, Work
 from .file_sources import BYTES, Place
 from .jobs import Copy, copying_job, weighted_job
 from .journal import Done
-from .weighed_to_files import BATCH_BYTES, BATCH_TENSORS
-
-_RESULT_BYTES = 64 << 20  # results that wait in memory, unless one tensor's are more
+from .weighed_to_files import BATCH_BYTES, BATCH_TENSORS, WAITING_BYTES
 
 
 @dataclass
@@ -28,7 +26,7 @@ class Batch:
 
     blends: dict[int, list[Row]] = field(default_factory=dict)
     results: dict[int, list[torch.Tensor]] = field(default_factory=dict)
-    made: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)  # of their sources
+    told: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)  # by position
     bytes_read: int = 0
 
     def add(
@@ -37,26 +35,28 @@ class Batch:
         bytes_read: int,
         results: list[torch.Tensor],
         weights: list[Row] | None,
-        made: dict[int, torch.Tensor],
+        told: dict[int, torch.Tensor],
     ) -> None:
-        """One work: its weights, where the engine is to make its results, else the results."""
+        """One work: its weights, where the engine is to make its results, else the results.
+
+        told: by their positions, what its sources that are in no file are known by.
+        """
         if weights is not None:
             self.blends[number] = weights
         else:
             self.results[number] = results
-        if made:
-            self.made[number] = made
+        self.told[number] = told
         self.bytes_read += bytes_read
 
     @property
     def full(self) -> bool:
         """Whether it is time to write."""
-        waiting = sum(result.nbytes for results in self.results.values() for result in results)
+        held = [*self.results.values(), *(told.values() for told in self.told.values())]
+        waiting = sum(tensor.nbytes for tensors in held for tensor in tensors)
         return (
-            bool(self.made)
-            or len(self.blends) + len(self.results) >= BATCH_TENSORS
+            len(self.blends) + len(self.results) >= BATCH_TENSORS
             or self.bytes_read >= BATCH_BYTES
-            or waiting >= _RESULT_BYTES
+            or waiting >= WAITING_BYTES
         )
 
 
@@ -100,7 +100,7 @@ class BatchWriter:
         copies = [
             (number, copy)
             for number, results in batch.results.items()
-            for copy in _copies(self._plan.works[number], results, batch.made.get(number, {}))
+            for copy in _copies(self._plan.works[number], results, batch.told[number])
         ]
         seen: dict[int, int] = {}
 
@@ -115,11 +115,11 @@ class BatchWriter:
         self._finished([(n, Done(False, tuple(found))) for n, found in fingerprints.items()])
 
 
-def _copies(work: Work, results: list[torch.Tensor], made: dict[int, torch.Tensor]) -> list[Copy]:
+def _copies(work: Work, results: list[torch.Tensor], told: dict[int, torch.Tensor]) -> list[Copy]:
     """In the order of the journal's fingerprints: the sources to nowhere, then the results."""
     to = [_bytes(place) for place in work.targets] if work.copy else []
     sources: list[Copy] = [
-        (_held(made[i]) if p[0] == COMPUTED else (work.size * p[2], _bytes(p))) + (to,)
+        (_held(told[i]) if p[0] == COMPUTED else (work.size * p[2], _bytes(p))) + (to,)
         for i, p in enumerate(work.sources)
     ]
     written: list[Copy] = [

@@ -34,7 +34,7 @@ class Statistics:
         path = Path(path)
         if path.suffix != ".safetensors":
             raise ValueError(f"Statistics.save: '{path}' must end in .safetensors")
-        write_tensors(self.tensors, path, self.metadata)
+        write_tensors(self.tensors, path, self.metadata, operation="Statistics.save")
         return path
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from torch import Tensor
 
 
-def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+def write_tensors(
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    metadata: Mapping[str, str],
+    *,
+    operation: str = "finetune",
+) -> None:
     """Writes beside `path`, flushes, and moves onto it; what was there stays until that moment.
 
-    OSError names the file where it cannot be written, for example for want of space.
+    OSError names the operation and the file where it cannot be written, as for want of space.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -27,10 +34,11 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
         os.replace(partial, path)
         _flush(path.parent)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be what cannot be reached
+            partial.unlink()
         kept = "the file that was there is unharmed" if path.exists() else "nothing was there"
         raise OSError(
-            f"finetune: cannot write '{path}': {error}; {kept}; make room or choose another "
+            f"{operation}: cannot write '{path}': {error}; {kept}; make room or choose another "
             "place, and run the same command again"
         ) from error
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..formula import Formula
+from ..masked import Masked, masked_formula
 from ..method import tensor_method
 from ..recipe import one_of
 
@@ -26,6 +26,7 @@ def emr(n: int, *, scale: str = "elements") -> Formula:
     unified vector u. Mask: M_i = (tau_i u > 0). Rescale: s_i = sum |tau_i| / sum |M_i u| over the
     whole model. Model i is theta0 + s_i M_i u; lambda_ scales it (one number, or N). `scale`
     "parameters" sums the means of the parameters instead, as the authors' code does.
+    `taujp.compact` keeps u, the masks and s_i alone, from which each model can be made again.
     Source: Huang et al. 2024, arXiv 2405.17461.
     """
     weighing = one_of("scale", scale, SCALES)
@@ -33,12 +34,12 @@ def emr(n: int, *, scale: str = "elements") -> Formula:
     def survey(every: Survey) -> list[float]:
         return _scales(every, n, by_parameter=weighing == "parameters")
 
-    def merged(parameter: Parameter) -> Iterator[Tensor]:
+    def masked(parameter: Parameter) -> Masked:
         unified = _unified(parameter.vectors)
-        for tau, factor in zip(parameter.vectors, parameter.found, strict=True):
-            yield unified * (tau * unified > 0) * factor
+        masks = [tau * unified > 0 for tau in parameter.vectors]
+        return Masked(unified, masks, parameter.found)
 
-    return Formula(merged, pointwise=True, survey=survey)
+    return masked_formula(masked, survey)
 
 
 def _unified(vectors: list[Tensor]) -> Tensor:

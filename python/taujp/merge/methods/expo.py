@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..formula import Blend, Formula
+from ..formula import Formula
 from ..method import tensor_method
 
 if TYPE_CHECKING:
-    from ..parameter import Parameter
+    from ..coefficients import Row
+    from ..prepare import Merge
 
 
 @tensor_method("expo", checkpoints=(1, 1), cost="one pass")
@@ -21,8 +21,7 @@ def expo(n: int) -> Formula:
     Source: Zheng et al. 2024, arXiv 2404.16792.
     """
 
-    def merged(parameter: Parameter) -> Iterator[Blend]:
-        for (alpha,) in parameter.rows:
-            yield Blend((1.0 + alpha,))
+    def weights(merge: Merge, name: str, row: Row) -> Row:
+        return (1.0 + row[0],)
 
-    return Formula(merged, blends=True)
+    return Formula(known=weights)

@@ -11,6 +11,8 @@ from ..gathered import Gathered, gathered, plain_average
 from ..method import tensor_method
 from ..recipe import one_number
 
+PIECE = 1 << 18  # elements; a fixed number, so that sums over pieces are the same everywhere
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,19 +23,21 @@ if TYPE_CHECKING:
 @tensor_method(
     "fisher",
     base="optional",
-    cost="one pass over the checkpoints and their fishers",
+    cost="one pass over the checkpoints, two over their fishers",
     statistics="fishers",
 )
-def fisher(n: int, *, fishers: Any = None, floor: float = 0.0, normalize: bool = False) -> Formula:
+def fisher(n: int, *, fishers: Any = None, floor: float = 0.0, normalize: bool = True) -> Formula:
     """Average models by how much the predictions of each depend on every single parameter.
 
     theta = sum_i c_i F_i theta_i / sum_i c_i F_i, elementwise, F_i the diagonal of model i's Fisher
     information on its own task's data; with a base the same of task vectors, times lambda. The
     plain average where all F_i are 0, and for what `fishers` lack (told in a warning).
     fishers: N of `taujp.gather_fisher`: Statistics, files, or state dicts like the checkpoints.
-    `floor` is added to every F_i. The paper's formula has none; the authors' code and fusion-bench
-    have 1e-6, which large models' F_i hardly reach, so that they come close to the plain average.
-    `normalize` divides each F_i by its norm over all that is merged, as both offer.
+    `normalize` (the default, as in the authors' code and fusion-bench; the paper's formula is
+    without) divides each F_i by its norm over all that is merged: an unsure model's F_i are larger
+    by orders of magnitude, and it would decide alone. `floor` is added to every F_i before (0 as
+    in the paper; both codes have 1e-6, which large models' F_i hardly reach, so that they come
+    close to the plain average).
     Source: Matena and Raffel 2022, arXiv 2111.09832.
     """
     given = gathered("fishers", "fisher", fishers, n, lambda name, shape: shape)
@@ -48,7 +52,8 @@ def fisher(n: int, *, fishers: Any = None, floor: float = 0.0, normalize: bool =
             average = plain_average(row)
             yield _weighted(parameter, given, average, norms, least) if covered else Blend(average)
 
-    return Formula(merged, pointwise=True, told=given.told, in_memory=given.in_memory)
+    pages = n  # of files with statistics, in memory while they are read
+    return Formula(merged, pointwise=True, beside=pages, told=given.told, in_memory=given.in_memory)
 
 
 def _weighted(
@@ -64,8 +69,7 @@ def _weighted(
     vectors = [vector.double() for vector in parameter.vectors]
     above, below = torch.zeros_like(vectors[0]), torch.zeros_like(vectors[0])
     for i, (vector, c) in enumerate(zip(vectors, average, strict=True)):
-        weight = _piece(parameter, given, i, above).mul_(c / norms[i])
-        weight = weight.add_(c * floor) if floor else weight
+        weight = _piece(parameter, given, i, above).add_(floor).mul_(c / norms[i])
         above.addcmul_(weight, vector)
         below.add_(weight)
     if above.numel() and not bool(below.min() > 0):
@@ -91,9 +95,6 @@ def _norm(given: Gathered, merge: Merge, checkpoint: int) -> float:
     from taujp.checkpoint import tensor_of
 
     one = given.sets[checkpoint]
-    squares = (
-        float(tensor_of(one, name).double().square().sum())
-        for name in merge.names
-        if name in one.entries
-    )
-    return sum(squares) ** 0.5 or 1.0
+    flat = (tensor_of(one, name).reshape(-1) for name in merge.names if name in one.entries)
+    parts = (part for tensor in flat for part in tensor.split(PIECE))
+    return sum(float(part.double().square().sum()) for part in parts) ** 0.5 or 1.0

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import MergeError
-from ..formula import Blend, Formula
+from ..formula import Formula
 from ..method import tensor_method
 from ..recipe import one_number
 
 if TYPE_CHECKING:
-    from ..parameter import Parameter
+    from ..coefficients import Row
+    from ..prepare import Merge
 
 BLOCK = re.compile(r"(^|.*?\.)(\d+)\.")
 
@@ -31,19 +32,18 @@ def lines(n: int, *, alpha: float | None = None, beta: float = 0.5) -> Formula:
     rise = one_number("beta", beta, -1e6, 1e6)
     towers: dict[str, int] = {}  # once for all parameters
 
-    def merged(parameter: Parameter) -> Iterator[Blend]:
+    def weights(merge: Merge, name: str, row: Row) -> Row:
         if not towers:
-            towers.update(blocks_by_tower(parameter.merge.donor.entries))
+            towers.update(blocks_by_tower(merge.donor.entries))
         if not towers:
             raise MergeError(
                 "no parameter has a numbered block in its name, as blocks.3.weight; lines scales "
                 "by depth: use task_arithmetic, or rename="
             )
-        scale = start + rise * depth(parameter.name, towers)
-        for row in parameter.rows:
-            yield Blend(tuple(c * scale for c in row))
+        scale = start + rise * depth(name, towers)
+        return tuple(c * scale for c in row)
 
-    return Formula(merged, blends=True)
+    return Formula(known=weights)
 
 
 def blocks_by_tower(names: Iterable[str]) -> dict[str, int]:

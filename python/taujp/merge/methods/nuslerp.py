@@ -52,7 +52,7 @@ def nuslerp(n: int, *, along: str = "tensor") -> Formula:
             first, second = _on_the_arcs(cosine, share_of_second(row))
             yield one * first + two * second
 
-    return Formula(weights=weights) if chosen == "tensor" else Formula(merged_along)
+    return Formula(weights=weights) if chosen == "tensor" else Formula(merged_along, beside=11)
 
 
 def _cosines(one: Tensor, two: Tensor, dim: int) -> Tensor:

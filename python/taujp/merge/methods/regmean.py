@@ -50,7 +50,7 @@ def regmean(n: int, *, grams: Any = None, scale: float = 0.95) -> Formula:
             average = plain_average(row)
             yield _regressed(parameter, given, average, factor) if covered else Blend(average)
 
-    return Formula(merged, told=given.told, in_memory=given.in_memory)
+    return Formula(merged, beside=30, told=given.told, in_memory=given.in_memory)
 
 
 def _gram_shape(given: Gathered, name: str, shape: Shape) -> Shape | None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import MergeError
 from ..formula import Formula
+from ..masked import Masked, masked_formula
 from ..method import tensor_method
 from ..recipe import one_number
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..parameter import Parameter
 
 
@@ -23,19 +21,23 @@ def tall_mask(n: int, *, share: float | list[float] = 0.4) -> Formula:
     With the sum s = sum_i c_i tau_i, task i needs an element where |c_i tau_i| >= `share`
     |s - c_i tau_i|; its model is theta0 + lambda_ s there, theta0 elsewhere. The paper has
     coefficients of 1 and finds `share` (its lambda) for each task on validation data, in 0.2 to
-    0.6: a list of N. `consensus` makes one model of the same masks.
+    0.6: a list of N. `consensus` makes one model of the same masks; `taujp.compact` keeps s and the
+    masks alone, from which each model can be made again.
     Source: Wang et al. 2024, arXiv 2405.07813.
     """
     shares = _shares(share, n)
 
-    def merged(parameter: Parameter) -> Iterator[Tensor]:
+    def masked(parameter: Parameter) -> Masked:
         (row,) = parameter.rows
         terms = [tau * c for tau, c in zip(parameter.vectors, row, strict=True)]
         total = sum(terms[1:], terms[0])
-        for term, least in zip(terms, shares, strict=True):
-            yield total * (term.abs() >= least * (total - term).abs())
+        masks = [
+            term.abs() >= least * (total - term).abs()
+            for term, least in zip(terms, shares, strict=True)
+        ]
+        return Masked(total, masks, [1.0] * n)
 
-    return Formula(merged, pointwise=True)
+    return masked_formula(masked)
 
 
 def _shares(share: float | list[float], n: int) -> list[float]:
