@@ -3,6 +3,7 @@
 #pragma once
 #include "core/scalar.h"  // before the formulas: they call its functions
 
+#include "core/bits.h"
 #include "core/random.h"
 #include "core/run.h"
 #include "core/steps.h"
@@ -68,7 +69,9 @@ TAUJP_INLINE float sparsified(const Run& run, int i, int64_t j, float tau, float
   const Sieve& sieve = run.sieves[i];
   const int64_t index = run.first + j;
   bool kept;
-  if (run.sparsifier == Sparsifier::random) {
+  if (run.kept != nullptr) {
+    kept = run.kept[i] == nullptr || (bits_from(run.kept[i], run.kept_first + j) & 1) != 0;
+  } else if (run.sparsifier == Sparsifier::random) {
     if (sieve.limit > 0xffffffffull) return tau;
     kept = is_head(index, sieve.key, static_cast<uint32_t>(sieve.limit));
   } else {

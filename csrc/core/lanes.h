@@ -92,6 +92,20 @@ TAUJP_INLINE Floats fma(Floats a, Floats b, Floats c) {
 #endif
 }
 
+// table[index], of a table that fits registers.
+constexpr int kTable = 32;
+TAUJP_INLINE Words look_up(const uint32_t* table, Words index) {
+#if defined(TAUJP_AVX512)
+  return Words((WordBits)_mm512_permutex2var_epi32(_mm512_loadu_si512(table), (__m512i)index.bits,
+                                                   _mm512_loadu_si512(table + 16)));
+#elif defined(TAUJP_AVX2)
+  return Words((WordBits)_mm256_i32gather_epi32((const int*)table, (__m256i)index.bits, 4));
+#else
+  for (int lane = 0; lane < kLanes; ++lane) index.bits[lane] = table[index.bits[lane]];
+  return index;
+#endif
+}
+
 // 0, 1, 2, ... across the register.
 TAUJP_INLINE Words lane_numbers() {
   WordBits numbers;
@@ -113,6 +127,16 @@ TAUJP_INLINE uint32_t lane_set(Mask m) {
 }
 
 TAUJP_INLINE bool any(Mask m) { return lane_set(m) != 0; }
+
+// x where bit l of the set is there for lane l, else 0.
+TAUJP_INLINE Floats only(uint32_t set, Floats x) {
+#if defined(TAUJP_AVX512)
+  return Floats((FloatBits)_mm512_maskz_mov_ps(static_cast<__mmask16>(set), (__m512)x.bits));
+#else
+  const Words bit(WordBits((Words(set).bits >> lane_numbers().bits) & 1u));
+  return select(bit == Words(1u), x, Floats(0.0f));
+#endif
+}
 
 TAUJP_INLINE Floats one_nan(Floats x) { return select(x != x, floats_of(Words(0x7fc00000u)), x); }
 

@@ -1,5 +1,6 @@
 // Everything a SIMD level offers, compiled once for each by level_*.cpp.
 #pragma once
+#include "core/chosen.h"
 #include "core/divergences.h"
 #include "core/folding.h"
 #include "core/ranks.h"
@@ -85,7 +86,7 @@ static bool merge(const Run& run) {
 
 static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits, gather,
                                  count_equal,      sum_magnitudes, sum_products, sum_squares,
-                                 count_changes,    divergences,    thin};
+                                 count_changes,    divergences,    thin,         choose};
 
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

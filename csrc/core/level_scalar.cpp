@@ -154,9 +154,31 @@ bool thin(const Run& run, int i, const Thinning& thinning) {
   }
 }
 
+void choose(const Run& run, int i, const Choice& choice) {
+  double* sums = choice.sums;
+  for (int64_t begin = run.begin; begin < run.end; begin += run.row) {
+    const auto value = [&](int64_t j) { return tau_as_asked(run, i, begin + j); };
+    const auto stays = [&](int64_t j) {
+      const uint32_t limit = choice.limits[rank_in_row(run.row, j, value)];
+      return is_head(run.first + begin + j, choice.key, limit);
+    };
+    for (int64_t j = 0; j < run.row; ++j) {
+      const uint64_t bit = stays(j);
+      place_bits(&bit, 1, choice.kept, choice.kept_first + begin + j);
+    }
+    if (sums == nullptr) continue;
+    sums[i] += tree_sum(0, run.row, [&](int64_t j) { return absolute(value(j)); });
+    sums[run.checkpoints + i] += tree_sum(0, run.row, [&](int64_t j) {
+      const int64_t place = choice.kept_first + begin + j;
+      return (bits_from(choice.kept, place) & 1) != 0 ? absolute(value(j)) : 0.0f;
+    });
+    sums += 2 * run.checkpoints;
+  }
+}
+
 const Level this_level = {"scalar",      merge,          count_digits, gather,
                           count_equal,   sum_magnitudes, sum_products, sum_squares,
-                          count_changes, divergences,    thin};
+                          count_changes, divergences,    thin,         choose};
 
 }  // namespace
 

@@ -65,6 +65,8 @@ template <class Steps>
 static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
   float* row = row_of(run, i);
   const int64_t start = run.first + first;
+  if (run.kept != nullptr)
+    return keep_known<Steps>(row, count, run.kept[i], run.kept_first + first, run.sieves[i].scale);
   switch (run.sparsifier) {
     case Sparsifier::none: return;
     case Sparsifier::random: return toss<Steps>(row, count, run.sieves[i], start);

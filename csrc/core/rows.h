@@ -2,6 +2,7 @@
 // fold and for the statistics to count.
 // Included by core/level.h inside a level, after core/lanes.h.
 #pragma once
+#include "core/bits.h"
 #include "core/lanes.h"
 #include "core/random.h"
 #include "core/run.h"
@@ -98,6 +99,16 @@ static void keep_window(float* row, const float* measured, int64_t count, const 
     const Mask kept = is_above(bits, local, sieve.keep.bits, keep_cut) &
                       ~is_above(bits, local, sieve.skip.bits, skip_cut);
     put(row, j, select(kept, Steps::round(at(row, j) * scale), Floats(0.0f)));
+  }
+}
+
+// Keeps what has its bit; all, where there are none.
+template <class Steps>
+static void keep_known(float* row, int64_t count, const uint64_t* kept, int64_t kept_first,
+                       float scale) {
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const uint64_t set = kept == nullptr ? ~uint64_t{0} : bits_from(kept, kept_first + j);
+    put(row, j, only(static_cast<uint32_t>(set), Steps::round(at(row, j) * Floats(scale))));
   }
 }
 

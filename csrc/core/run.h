@@ -31,7 +31,10 @@ struct Run {
   const float* coefs;     // [K, N]
   const float* lambda;    // [K]
   const Sieve* sieves;    // [N], or null where nothing is sparsified
-  const float* factors;   // [N, rows]: importance
+  const uint64_t* const*
+      kept;              // [N] bits of what stays (null: all does), once that is known, or null
+  int64_t kept_first;    // the bit of element 0
+  const float* factors;  // [N, rows]: importance
   int64_t rows;
   float dials[kDials];  // the fold's numbers
   float* scratch;       // scratch_floats(N), aligned to 64 bytes
@@ -69,11 +72,21 @@ struct Thinning {
   uint64_t key;            // of the coins
   uint64_t* room;          // 3 * row words
   float* out;              // the run's elements, and kThinRest more
-  const uint64_t* known;   // [rows, kept_words(row)] bits of what stays: then nothing is ranked
-  uint64_t* noted;         // the same to be written over zeros, or null
 };
 constexpr int64_t kThinRest = 64;
-TAUJP_INLINE int64_t kept_words(int64_t row) { return (row + 63) / 64; }
+
+// By what `choose` chooses what stays of rows of a task vector, and where to: see core/chosen.h.
+struct Choice {
+  const uint32_t* limits;  // [row] by rank, none below the one before
+  uint64_t key;            // of the coins
+  uint64_t* room;          // choice_words(row)
+  uint64_t* kept;          // bits of what stays, over zeros
+  int64_t kept_first;      // the bit of the run's element 0
+  double* sums;            // [rows][2][N]: sum abs(tau_i) is added, and that of what stays; or null
+};
+constexpr int64_t kChoiceRest = 64;
+constexpr int kMostBins = 1024;
+TAUJP_INLINE int64_t choice_words(int64_t row) { return 4 * row + 2 * kChoiceRest + 3 * kMostBins; }
 
 struct Level {
   const char* name;
@@ -102,6 +115,8 @@ struct Level {
   void (*divergences)(const Run&, int i, float* factors);
   // The run's rows of tau_i, thinned, as fp32. True where an input held a NaN or an infinity.
   bool (*thin)(const Run&, int i, const Thinning& thinning);
+  // Which elements of the run's rows of tau_i stay.
+  void (*choose)(const Run&, int i, const Choice& choice);
 };
 constexpr int64_t kSumBlock = 4096;
 

@@ -1,7 +1,9 @@
 #include "core/thinned.h"
 
 #include <algorithm>
+#include <memory>
 
+#include "core/bits.h"
 #include "core/make_run.h"
 #include "core/parallel.h"
 #include "core/rescale.h"
@@ -14,72 +16,102 @@ namespace {
 
 constexpr int64_t kTogether = 1 << 12;  // elements of the rows that are taken at a time
 
-// The rows [begin, end) of all checkpoints, thinned, as a parameter of their own.
+// The rows [begin, end) of all checkpoints, thinned and scaled by rank, as a parameter of their
+// own.
 class ThinnedRows {
  public:
-  ThinnedRows(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-              const std::vector<OddsByRank>& odds, const Thinned* known, Thinned* noted)
-      : part_(parameter),
+  ThinnedRows(const Recipe& recipe, const Piece& piece, const std::vector<OddsByRank>& odds)
+      : part_(piece.parameter),
         scratch_(make_scratch(scratch_floats(recipe.checkpoints))),
-        rows_(make_scratch(recipe.checkpoints * (end - begin + kThinRest))),
-        room_(make_scratch(2 * (3 * parameter.row + kThinRest))) {
-    const int64_t count = end - begin;
-    const int64_t rows_before = (parameter.first + begin) / std::max<int64_t>(parameter.row, 1);
-    const int64_t words_before = rows_before * kept_words(parameter.row);
-    const Run run = make_run(recipe, parameter, begin, end, nullptr, scratch_.get());
+        rows_(make_scratch(recipe.checkpoints * (piece.end - piece.begin + kThinRest))) {
+    part_.size = piece.end - piece.begin;
+    const Scratch room = make_scratch(2 * (3 * part_.row + kThinRest));
+    const Run run =
+        make_run(recipe, piece.parameter, piece.begin, piece.end, nullptr, scratch_.get());
     for (int i = 0; i < recipe.checkpoints; ++i) {
-      float* out = rows_.get() + i * (count + kThinRest);
+      float* out = rows_.get() + i * (part_.size + kThinRest);
       const bool all = odds[i].limits.empty();
       const Thinning thinning{all ? nullptr : odds[i].limits.data(),
-                              all ? nullptr : odds[i].scales.data(),
-                              parameter.keys[i],
-                              reinterpret_cast<uint64_t*>(room_.get()),
-                              out,
-                              known ? known->kept[i].data() + words_before : nullptr,
-                              noted ? noted->kept[i].data() + words_before : nullptr};
+                              all ? nullptr : odds[i].scales.data(), part_.keys[i],
+                              reinterpret_cast<uint64_t*>(room.get()), out};
       nonfinite_ |= level().thin(run, i, thinning);
       sources_.push_back({out, Dtype::f32});
     }
-    for (int k = 0; k < recipe.results && parameter.targets != nullptr; ++k)
-      targets_.push_back(advanced(parameter.targets[k], begin));
-    part_.size = count;
-    part_.first += begin;
-    part_.base = advanced(parameter.base, begin);
+    for (int k = 0; k < recipe.results; ++k)
+      targets_.push_back(advanced(part_.targets[k], piece.begin));
+    part_.first += piece.begin;
+    part_.base = advanced(part_.base, piece.begin);
     part_.sources = sources_.data();
     part_.targets = targets_.data();
   }
   ThinnedRows(const ThinnedRows&) = delete;
 
-  // Elements [begin, end) of these rows; what they hold are task vectors already.
-  Run run(const Recipe& recipe, int64_t begin, int64_t end, const Sieve* sieves) const {
-    Run run = make_run(recipe, part_, begin, end, sieves, scratch_.get());
+  // What these rows hold are task vectors already.
+  bool merge(const Recipe& recipe) const {
+    Run run = make_run(recipe, part_, 0, part_.size, nullptr, scratch_.get());
     run.subtract_base = false;
-    return run;
+    level().merge(run);
+    return nonfinite_;
   }
-  bool nonfinite() const { return nonfinite_; }
 
  private:
   Parameter part_;
-  Scratch scratch_, rows_, room_;
+  Scratch scratch_, rows_;
   std::vector<Source> sources_;
   std::vector<Target> targets_;
   bool nonfinite_ = false;
 };
 
-// Thins the rows of a piece and notes what stays; writes sum abs(tau) [2][N] of each, before and
-// after, to `sums`. Returns where the next row's go.
-double* add_norms(const Recipe& recipe, const Piece& piece, const std::vector<OddsByRank>& odds,
-                  Thinned& thinned, double* sums) {
-  const int64_t n = recipe.checkpoints, row = std::max<int64_t>(piece.parameter.row, 1);
-  const ThinnedRows rows(recipe, piece.parameter, piece.begin, piece.end, odds, nullptr, &thinned);
-  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-  for (int64_t begin = piece.begin; begin < piece.end; begin += row, sums += 2 * n) {
-    const int64_t first = begin - piece.begin;
-    level().sum_magnitudes(
-        make_run(recipe, piece.parameter, begin, begin + row, nullptr, scratch.get()), sums);
-    level().sum_magnitudes(rows.run(recipe, first, first + row, nullptr), sums + n);
+// Chooses what stays of rows, with memory that is taken once.
+class Chooser {
+ public:
+  Chooser(const Recipe& recipe, int64_t row, const std::vector<OddsByRank>& odds)
+      : recipe_(recipe),
+        odds_(odds),
+        scratch_(make_scratch(scratch_floats(recipe.checkpoints))),
+        room_(make_scratch(2 * choice_words(row))) {}
+
+  // Of a piece of whole rows: `first` is the bit of its parameter's element 0; sums as in Choice.
+  void choose(const Piece& piece, std::vector<Bits>& kept, int64_t first, double* sums) const {
+    const Run run =
+        make_run(recipe_, piece.parameter, piece.begin, piece.end, nullptr, scratch_.get());
+    for (int i = 0; i < recipe_.checkpoints; ++i)
+      if (!odds_[i].limits.empty())
+        level().choose(run, i,
+                       {odds_[i].limits.data(), piece.parameter.keys[i],
+                        reinterpret_cast<uint64_t*>(room_.get()), kept[i].data(), first, sums});
   }
-  return sums;
+
+ private:
+  const Recipe& recipe_;
+  const std::vector<OddsByRank>& odds_;
+  const Scratch scratch_, room_;
+};
+
+// Room for the bits of that many elements of each checkpoint that is thinned.
+std::vector<Bits> no_bits(const std::vector<OddsByRank>& odds, int64_t elements) {
+  std::vector<Bits> bits(odds.size());
+  for (size_t i = 0; i < odds.size(); ++i)
+    if (!odds[i].limits.empty()) bits[i].assign(bit_words(elements) + 1, 0);
+  return bits;
+}
+
+// Merges what stays of a piece: `first` is the bit of its parameter's element 0.
+bool merge_kept(const Recipe& recipe, const Piece& piece, const std::vector<Bits>& kept,
+                int64_t first, const std::vector<Sieve>& sieves) {
+  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
+  std::vector<const uint64_t*> bits;
+  for (const Bits& one : kept) bits.push_back(one.empty() ? nullptr : one.data());
+  Run run = make_run(recipe, piece.parameter, piece.begin, piece.end, sieves.data(), scratch.get());
+  run.kept = bits.data();
+  run.kept_first = first;
+  return level().merge(run);
+}
+
+bool merge_chosen(const Recipe& recipe, const Piece& piece, const std::vector<OddsByRank>& odds) {
+  std::vector<Bits> kept = no_bits(odds, piece.end - piece.begin);
+  Chooser(recipe, piece.parameter.row, odds).choose(piece, kept, -piece.begin, nullptr);
+  return merge_kept(recipe, piece, kept, -piece.begin, std::vector<Sieve>(recipe.checkpoints));
 }
 
 }  // namespace
@@ -92,17 +124,15 @@ int64_t thinned_tile(const Parameter& parameter) {
 Thinned thinned_by_norms(const Recipe& recipe, const View& view,
                          const std::vector<OddsByRank>& odds) {
   const int64_t n = recipe.checkpoints, row = std::max<int64_t>(view.parameter.row, 1);
-  const int64_t count = view.parameter.size / row, together = thinned_tile(view.parameter);
   const std::vector<Tile> tiles = view.tiles_of_rows();
-  Thinned thinned{std::vector<Sieve>(n), std::vector<Kept>(n, Kept(count * kept_words(row), 0))};
-  std::vector<double> sums(count * 2 * n, 0.0);  // [rows][before, after][N]
+  Thinned thinned{std::vector<Sieve>(n), no_bits(odds, view.parameter.size)};
+  std::vector<double> sums(view.parameter.size / row * 2 * n, 0.0);  // [rows][before, after][N]
+  std::vector<std::unique_ptr<Chooser>> choosers(std::max(view.threads, 1));
   parallel(tiles.size(), view.threads, [&](int64_t number, int thread) {
+    if (!choosers[thread]) choosers[thread] = std::make_unique<Chooser>(recipe, row, odds);
     const Piece piece = view.fetch(tiles[number], thread);
-    double* here = sums.data() + tiles[number].begin / row * 2 * n;
-    for (int64_t begin = piece.begin; begin < piece.end; begin += together) {
-      const int64_t end = std::min(begin + together, piece.end);
-      here = add_norms(recipe, {piece.parameter, begin, end}, odds, thinned, here);
-    }
+    choosers[thread]->choose(piece, thinned.kept, piece.parameter.first,
+                             sums.data() + tiles[number].begin / row * 2 * n);
   });
   for (int64_t i = 0; i < n; ++i) {
     double before = 0, after = 0;
@@ -114,15 +144,14 @@ Thinned thinned_by_norms(const Recipe& recipe, const View& view,
 
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
                    const std::vector<OddsByRank>& odds, const Thinned& known) {
-  const bool scaled = !known.sieves.empty();
+  if (!known.sieves.empty())
+    return merge_kept(recipe, {parameter, begin, end}, known.kept, parameter.first, known.sieves);
   const int64_t together = thinned_tile(parameter);
   bool nonfinite = false;
   for (; begin < end; begin += together) {
-    const int64_t count = std::min(together, end - begin);
-    const ThinnedRows rows(recipe, parameter, begin, begin + count, odds, scaled ? &known : nullptr,
-                           nullptr);
-    level().merge(rows.run(recipe, 0, count, scaled ? known.sieves.data() : nullptr));
-    nonfinite |= rows.nonfinite();
+    const Piece piece{parameter, begin, std::min(begin + together, end)};
+    nonfinite |= recipe.rescale == Rescale::density ? ThinnedRows(recipe, piece, odds).merge(recipe)
+                                                    : merge_chosen(recipe, piece, odds);
   }
   return nonfinite;
 }

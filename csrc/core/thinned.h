@@ -1,5 +1,5 @@
-// Merging rows that are thinned by rank first: a few rows of every checkpoint at a time, in memory
-// as fp32.
+// Merging rows that are thinned by rank first: by what stays of them, found once; or, where what
+// stays is scaled by its rank, a few rows of every checkpoint at a time, in memory as fp32.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -12,13 +12,13 @@ namespace taujp {
 // Elements to work on at a time: whole rows of the parameter.
 int64_t thinned_tile(const Parameter& parameter);
 
-using Kept = std::vector<uint64_t>;  // [rows, kept_words(row)] bits
+using Bits = std::vector<uint64_t>;  // core/bits.h, a word more than it takes
 
 // What one pass over a parameter finds: scales that keep the L1 norm of every thinned checkpoint
 // (mergekit), in sieves that keep all, and what stays, so that it is ranked once.
 struct Thinned {
   std::vector<Sieve> sieves;  // [N]
-  std::vector<Kept> kept;     // [N]
+  std::vector<Bits> kept;     // [N]; none where all stays
 };
 Thinned thinned_by_norms(const Recipe& recipe, const View& view,
                          const std::vector<OddsByRank>& odds);
