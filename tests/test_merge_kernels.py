@@ -198,7 +198,7 @@ def test_files_need_no_torch(tmp_path):
     subprocess.run([sys.executable, "-c", command], cwd=tmp_path, check=True, env=environment)
 
 
-RANKED = {"spread": 0.2, "dials": [], "weighting": "given", "rows": [5, 7, 600]}
+RANKED = {"spread": [0.2, 0.2], "dials": [], "weighting": "given", "rows": [5, 7, 600]}
 OWN = {
     "rank": ("linear", "rank", RANKED),
     "importance": ("linear", "importance", RANKED),
@@ -228,6 +228,8 @@ def test_opcheck(case, device):
     [
         ("rank", {"rows": [5, 7]}, "2 row lengths"),
         ("rank", {"rows": [5, 7, 601]}, "rows of 601 elements in a parameter of 600"),
+        ("rank", {"spread": [0.2]}, "spread has 1 numbers"),
+        ("rank", {"spread": [0.2, -0.2]}, "odds rise with the rank"),
         ("importance", {"rows": [0, 7, 600]}, "rows of 0 elements"),
         ("changes", {"dials": [0.1]}, "dials has 1 numbers; expected 3"),
         ("consensus", {"dials": [0.1] * 9}, "dials has 9 numbers"),
@@ -265,7 +267,7 @@ def test_the_file_engine_refuses_too(what, change, tmp_path):
     plan = stream.Plan()
     plan.recipe = stream.Recipe(
         lambdas=[1.0], density=[0.5], skip=[], fold="linear", sparsifier="rank", rescale="none",
-        rounding="exact", normalize=False, keep_one=False,
+        rounding="exact", normalize=False, keep_one=False, spread=[0.1],
     )  # fmt: skip
     plan.inputs = [stream.InputFile(str(tmp_path / "in"), 80, (tmp_path / "in").stat().st_mtime_ns)]
     plan.outputs, plan.coefs, plan.threads = [str(tmp_path / "out")], [[1.0]], 1

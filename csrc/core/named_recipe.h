@@ -18,12 +18,16 @@ inline void check_dials(const Recipe& recipe) {
                                 " numbers; expected " + std::to_string(wanted));
 }
 
-// Ranks have their odds around every density.
+// Ranks have their odds around every density, and odds rise with the rank.
 inline void check_spread(const Recipe& recipe) {
   const size_t wanted = recipe.sparsifier == Sparsifier::rank ? recipe.density.size() : 0;
   if (recipe.spread.size() < wanted)
     throw std::invalid_argument("spread has " + std::to_string(recipe.spread.size()) +
                                 " numbers; expected " + std::to_string(wanted));
+  for (const double spread : recipe.spread)
+    if (!(spread >= 0))
+      throw std::invalid_argument("spread has " + std::to_string(spread) +
+                                  "; odds rise with the rank: give 0 or more");
 }
 
 // lambdas [K], density [N], skip and spread [N] or none, dials as the fold has; the words are those

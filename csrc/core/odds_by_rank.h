@@ -19,16 +19,13 @@ struct OddsByRank {
 };
 
 inline OddsByRank odds_of_one(const Recipe& recipe, int i, int64_t row) {
-  const double density = recipe.density[i], spread = recipe.spread[i];
-  if (!(spread >= 0))
-    throw std::invalid_argument("spread " + std::to_string(i) + " is " + std::to_string(spread) +
-                                "; odds rise with the rank: give 0 or more");
+  const double density = recipe.density[i];
   OddsByRank odds;
   if (density >= 1) return odds;
   odds.limits.assign(row, 0);
   odds.scales.assign(row, 1.0f);
   for (int64_t rank = 0; rank < row && density > 0; ++rank) {
-    const double p = odds_of(rank, row, density, spread);
+    const double p = odds_of(rank, row, density, recipe.spread[i]);
     odds.limits[rank] = limit_of(p);
     if (recipe.rescale == Rescale::density) odds.scales[rank] = static_cast<float>(1.0 / p);
   }
