@@ -72,3 +72,18 @@ def test_breadcrumbs_keeps_what_a_stable_sort_keeps(distribution):
         [{"w": tau}, {"w": tau.flip(0)}], [1.0, 0.0], base, method="breadcrumbs", density=0.6
     )
     assert torch.equal(merged["w"], kept_by_sort(tau, int(0.6 * SIZE), int(0.01 * SIZE)))
+
+
+@pytest.mark.parametrize("density", [0.05, 0.29, 0.9])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_sce_keeps_a_share_of_what_varies(distribution, density):
+    """One task vector beside an empty one: its square is the variance, and it alone is merged."""
+    tau = distribution(torch.Generator().manual_seed(2))
+    merged = taujp.merge_many(
+        [{"w": tau}, {"w": torch.zeros(SIZE)}], [1.0, 1.0], {"w": torch.zeros(SIZE)},
+        method="sce", density=density,
+    )  # fmt: skip
+    quarter = tau.double().square() / 4
+    variance = (quarter + quarter.float()).float()
+    kept = kept_by_sort(variance, int(density * int((variance != 0).sum())))
+    assert torch.equal(merged["w"], tau * (kept != 0))

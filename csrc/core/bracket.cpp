@@ -8,6 +8,7 @@
 #include "core/make_run.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
+#include "core/sieves.h"
 
 namespace taujp {
 namespace {
@@ -130,23 +131,10 @@ bool settle(RankSearch& search, int k, int64_t above, Words between) {
   return true;
 }
 
-}  // namespace
-
-bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
-                     int threads, std::vector<RankSearch>& searches, std::vector<int64_t>& equal) {
-  const int64_t elements = searches[0].size;
-  const int ranks = searches[0].ranks;
-  if (elements < kWorthwhile) return false;
-  const std::vector<Words> samples = sample(recipe, tiles, fetch, elements);
-  const int64_t cells = static_cast<int64_t>(searches.size()) * ranks;
-  std::vector<Bracket> brackets(cells);
-  parallel(cells, threads, [&](int64_t cell, int) {
-    brackets[cell] =
-        bracket_of(samples[cell / ranks], searches[cell / ranks].wanted[cell % ranks], elements);
-  });
-  const int64_t most = elements / kMostGathered * cells;
-  Gathered gathered = gather(recipe, tiles, fetch, threads, brackets, ranks, most);
-  if (gathered.above.empty()) return false;
+// All searches from what was gathered for them: see find_by_bracket.
+bool settle_all(const Gathered& gathered, int threads, std::vector<RankSearch>& searches,
+                std::vector<int64_t>& equal) {
+  const int64_t ranks = searches[0].ranks, cells = static_cast<int64_t>(searches.size()) * ranks;
   std::vector<RankSearch> settled = searches;
   std::atomic<bool> all{true};
   parallel(cells, threads, [&](int64_t cell, int) {
@@ -164,6 +152,53 @@ bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const
   });
   searches = std::move(settled);
   return true;
+}
+
+// Samples that tell the share of the elements that are not zero.
+double share_of_nonzero(const Words& sample) {
+  const auto zeros = std::count(sample.begin(), sample.end(), 0u);
+  return 1.0 - static_cast<double>(zeros) / static_cast<double>(sample.size());
+}
+
+}  // namespace
+
+bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
+                     int threads, std::vector<RankSearch>& searches, std::vector<int64_t>& equal) {
+  const int64_t elements = searches[0].size;
+  const int ranks = searches[0].ranks;
+  if (elements < kWorthwhile) return false;
+  const std::vector<Words> samples = sample(recipe, tiles, fetch, elements);
+  const int64_t cells = static_cast<int64_t>(searches.size()) * ranks;
+  std::vector<Bracket> brackets(cells);
+  parallel(cells, threads, [&](int64_t cell, int) {
+    brackets[cell] =
+        bracket_of(samples[cell / ranks], searches[cell / ranks].wanted[cell % ranks], elements);
+  });
+  const int64_t most = elements / kMostGathered * cells;
+  const Gathered gathered = gather(recipe, tiles, fetch, threads, brackets, ranks, most);
+  if (gathered.above.empty()) return false;
+  return settle_all(gathered, threads, searches, equal);
+}
+
+bool find_share_by_bracket(const Recipe& recipe, const View& view, double share,
+                           std::vector<RankSearch>& searches, std::vector<int64_t>& equal) {
+  const int64_t elements = searches[0].size;
+  if (elements < kWorthwhile) return false;
+  const std::vector<Tile> tiles = view.tiles();
+  const Words drawn = sample(recipe, tiles, view.fetch, elements)[0];
+  const double wanted = share * share_of_nonzero(drawn) * static_cast<double>(elements);
+  // Nothing lies in the second one: it counts what is above 0.
+  const std::vector<Bracket> brackets = {bracket_of(drawn, static_cast<int64_t>(wanted), elements),
+                                         {1, 0}};
+  Gathered gathered =
+      gather(recipe, tiles, view.fetch, view.threads, brackets, 2, elements / kMostGathered);
+  if (gathered.above.empty()) return false;
+  searches[0].wanted[0] = share_of(share, gathered.above[1]);
+  for (size_t tile = 1; tile < tiles.size(); ++tile)
+    gathered.between[tile] = std::move(gathered.between[2 * tile]);
+  gathered.between.resize(tiles.size());
+  gathered.above.resize(1);
+  return settle_all(gathered, view.threads, searches, equal);
 }
 
 }  // namespace taujp

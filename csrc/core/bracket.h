@@ -15,4 +15,9 @@ namespace taujp {
 bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
                      int threads, std::vector<RankSearch>& searches, std::vector<int64_t>& equal);
 
+// The same of one measure, where a share of what is not zero lies above: how much that is the pass
+// counts as well. False: the search may have got its `wanted`.
+bool find_share_by_bracket(const Recipe& recipe, const View& view, double share,
+                           std::vector<RankSearch>& searches, std::vector<int64_t>& equal);
+
 }  // namespace taujp

@@ -13,11 +13,7 @@ namespace taujp {
 std::vector<Sieve> variance_sieves(const Recipe& recipe, const View& view) {
   std::vector<Sieve> sieves(recipe.checkpoints);
   if (view.parameter.size == 0) return sieves;
-  const int64_t varied = view.parameter.size - count_zeros(recipe, view);
-  RankSearch search;
-  search.size = view.parameter.size;
-  search.wanted[0] = static_cast<int64_t>(recipe.density[0] * static_cast<double>(varied));
-  const Above keep = find_edges(recipe, view, {search})[0];
+  const Above keep = find_share_edge(recipe, view, recipe.density[0]);
   for (Sieve& sieve : sieves) sieve.keep = keep;
   return sieves;
 }

@@ -37,6 +37,10 @@ inline Window window_of(const Recipe& recipe, int i, int64_t size) {
   return {keep, std::min(skip, size - keep)};
 }
 
+inline int64_t share_of(double share, int64_t size) {
+  return static_cast<int64_t>(share * static_cast<double>(size));
+}
+
 // The coins of a parameter.
 inline std::vector<Sieve> coin_sieves(const Recipe& recipe, const Parameter& parameter) {
   std::vector<Sieve> sieves(recipe.checkpoints);

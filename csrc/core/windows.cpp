@@ -126,6 +126,22 @@ class Cuts {
   Counts equal_;
 };
 
+int64_t count_zeros(const Search& search) {
+  int64_t zeros = 0;
+  for (const int64_t here : equal_in_tiles(search, {0u})) zeros += here;
+  return zeros;
+}
+
+// From searches that are done; `equal` as Cuts takes it.
+std::vector<Above> edges_of(const Search& search, const std::vector<RankSearch>& searches,
+                            Counts equal) {
+  const Cuts cuts(search, searches, std::move(equal));
+  std::vector<Above> edges;
+  for (size_t i = 0; i < searches.size(); ++i)
+    for (int k = 0; k < search.ranks; ++k) edges.push_back(cuts.above(static_cast<int>(i), k));
+  return edges;
+}
+
 }  // namespace
 
 std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& tiles,
@@ -134,11 +150,20 @@ std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& til
   Counts equal;
   if (!find_by_bracket(recipe, tiles, fetch, threads, searches, equal))
     while (!searches[0].done()) advance_all(search, searches);
-  const Cuts cuts(search, searches, std::move(equal));
-  std::vector<Above> edges;
-  for (size_t i = 0; i < searches.size(); ++i)
-    for (int k = 0; k < search.ranks; ++k) edges.push_back(cuts.above(static_cast<int>(i), k));
-  return edges;
+  return edges_of(search, searches, std::move(equal));
+}
+
+Above find_share_edge(const Recipe& recipe, const View& view, double share) {
+  const std::vector<Tile> tiles = view.tiles();
+  const Search search{recipe, tiles, view.fetch, view.threads, 1};
+  std::vector<RankSearch> searches(1);
+  searches[0].size = view.parameter.size;
+  Counts equal;
+  if (!find_share_by_bracket(recipe, view, share, searches, equal)) {
+    searches[0].wanted[0] = share_of(share, view.parameter.size - count_zeros(search));
+    while (!searches[0].done()) advance_all(search, searches);
+  }
+  return edges_of(search, searches, std::move(equal))[0];
 }
 
 std::vector<Above> find_edges(const Recipe& recipe, const View& view,
@@ -168,14 +193,6 @@ std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Paramet
     return Piece{parameters[tile.parameter], tile.begin, tile.end};
   };
   return window_sieves(recipe, cut_tiles(parameters), fetch, threads);
-}
-
-int64_t count_zeros(const Recipe& recipe, const View& view) {
-  const std::vector<Tile> tiles = view.tiles();
-  int64_t zeros = 0;
-  for (int64_t here : equal_in_tiles({recipe, tiles, view.fetch, view.threads, 1}, {0u}))
-    zeros += here;
-  return zeros;
 }
 
 std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset) {

@@ -27,8 +27,8 @@ std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& 
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
                                  int threads);
 
-// How many elements have a measure of exactly 0, where there is one for all checkpoints.
-int64_t count_zeros(const Recipe& recipe, const View& view);
+// Where a share of the elements that are not 0 ends, of a measure that is one for all checkpoints.
+Above find_share_edge(const Recipe& recipe, const View& view, double share);
 
 // The part of those windows that falls on the parameter whose first element is the `offset`-th.
 std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset);
