@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 from pathlib import Path
 
 from commands import taujp_merge
 from llama import DEFAULT_CACHE, Scratch, models, weights_of
-from measure import once, run_command
+from measure import Ran, once, run_command
 from record import Record
 
 ADAPTERS, RANK = 8, 16
@@ -74,16 +75,27 @@ def measure_merge(
     record: Record, method: str, base: Path, folders: list[Path], scratch: Scratch
 ) -> None:
     """One command on the adapters, and one that makes the eight models before it merges them."""
-    ours = run_command(taujp_merge(method, base, folders, COEFS, scratch.new()))
-    check(ours.returncode, ours.output)
     arguments = [str(base), method, json.dumps(COEFS), str(scratch.new()), *map(str, folders)]
-    whole = run_command([sys.executable, "-c", MATERIALISED, *arguments])
-    check(whole.returncode, whole.output)
-    record.raw[method] = {"adapters": vars(ours), "materialised": vars(whole)}
+    whole, worked = timed([sys.executable, "-c", MATERIALISED, *arguments])
+    ours, busy = timed(taujp_merge(method, base, folders, COEFS, scratch.new()))
+    record.raw[method] = {
+        "adapters": {**vars(ours), "processor": busy},
+        "materialised": {**vars(whole), "processor": worked},
+    }
     record.add(f"{method} of {ADAPTERS} adapters", ours.seconds, "s")
-    record.add(f"{method}: materialising takes, times", whole.seconds / ours.seconds, "x")
+    record.add(f"{method}: materialising takes, times", whole.seconds / ours.seconds, "x", 1)
+    record.add(f"{method}: the same in processor time", worked / busy, "x", 1)
     record.add(f"{method}: memory beyond torch", beyond(record, ours.anonymous), "MB")
     record.add(f"{method}: memory of materialising", beyond(record, whole.anonymous), "MB")
+
+
+def timed(command: list[str]) -> tuple[Ran, float]:
+    """The command, and the seconds of user and system time that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = run_command(command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    check(ran.returncode, ran.output)
+    return ran, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def beyond(record: Record, anonymous: int) -> float:

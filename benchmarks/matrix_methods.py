@@ -92,6 +92,15 @@ def measure(
     if peer is None:
         print(f"{method}: no peer (it has no such method, or --peer-python is missing)")
         return
+    set_beside(record, method, peer, base, merged, exact)
+    record.add(f"{method}: fusion-bench's seconds", theirs, "s")
+    record.add(f"{method}: times as fast as fusion-bench", theirs / best, "x", AHEAD.get(method))
+
+
+def set_beside(
+    record: Record, method: str, peer: Peer, base: StateDict, merged: StateDict, exact: StateDict
+) -> None:
+    """The peer's answers in fp32, which has its own rounding, and in float64, which has none."""
     answer = load_file(peer.answer(method))
     tell_errors(record, f"{method}: fusion-bench's error against float64", base, answer, exact)
     tell_errors(record, f"{method}: difference from fusion-bench", base, merged, answer, CLOSE)
@@ -99,8 +108,6 @@ def measure(
     answer = load_file(peer.answer(method, "float64"))
     what = f"{method}: difference from fusion-bench in float64"
     tell_errors(record, what, base, merged, answer, CLOSE)
-    record.add(f"{method}: fusion-bench's seconds", theirs, "s")
-    record.add(f"{method}: times as fast as fusion-bench", theirs / best, "x", AHEAD.get(method))
 
 
 def in_float64(method: str, states: list[StateDict]) -> StateDict:

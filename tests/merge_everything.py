@@ -58,7 +58,7 @@ class Case:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """SHAPES; ranks cost "scalar" a row's length squared, so few of their cases have the longest."""
+        """SHAPES; ranks cost "scalar" a row's length squared: few cases have the longest."""
         whole = self.sieve != "rank" or (self.rounding == "exact" and self.k == 1 and self.has_base)
         return SHAPES if whole else SHAPES[:-1]
 
@@ -120,7 +120,7 @@ def merge(case: Case, sources: list, bases: list, results: list, threads: int) -
         False,
         case.fold == "largest" and case.normalize and case.sieve in ("none", "magnitude"),
         threads,
-        0.15,
+        [0.15, 0.3, 0.0],
         [0.005, 2.0, 1.5],
         case.weighting,
         case.rows(),

@@ -149,6 +149,8 @@ def test_what_means_nothing_is_refused(tmp_path) -> None:
         taujp.rebuild(file, "cars", other)
     assert "'norm' is not there" in str(error.value)
     assert "'large' has shape (9,), not (70001,)" in str(error.value)
+    with pytest.raises(taujp.CheckpointError, match="numbers or their dtypes are not"):
+        taujp.rebuild(file, "cars", ckpts[0])
 
 
 def test_nan_leaves_nothing_behind(tmp_path) -> None:

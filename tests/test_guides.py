@@ -32,8 +32,9 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 FILE = re.compile(r"`((?:csrc|python|tests|docs|scripts|benchmarks|examples)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 SUFFIXES = ("safetensors", "json", "py", "md")  # a file's name, as in "taujp.json"
-# torchrun's own, and those of make and pip.
+# Flags of torchrun, and of mergekit's programs that have other names here.
 OTHERS = {"--nproc-per-node"}
+OTHERS |= {"--tensor-intersection", "--tensor-union", "--out-path", "--print-yaml"}
 
 
 def guides() -> list[Any]:
@@ -56,6 +57,12 @@ def resolved(path: str) -> Any:
         except AttributeError:
             found = importlib.import_module(so_far)
     return found
+
+
+def is_key(name: str) -> bool:
+    """Whether it is a key of our files' headers, as "taujp.kind"."""
+    sources = (ROOT / "python/taujp").rglob("*.py")
+    return any(f'"{name}"' in source.read_text() for source in sources)
 
 
 def dotted(node: ast.AST, known: dict[str, str]) -> str | None:
@@ -95,7 +102,7 @@ def test_names_that_a_guide_speaks_of_exist(path):
             if not name.endswith(SUFFIXES):
                 resolved(name)
         except (AttributeError, ImportError) as error:
-            wrong.append(f"{name}: {error}")
+            wrong += [] if is_key(name) else [f"{name}: {error}"]
     assert not wrong, "\n".join(wrong)
 
 

@@ -264,6 +264,8 @@ def test_the_command_writes_a_page_and_figures(states, tmp_path, capsys):
     assert write_report([data], tmp_path / "report.html").exists()
     assert main([*words, "-o", "page.txt"]) == 1
     assert r".html or .json" in capsys.readouterr().err
+    assert main([*words, "-q", "-o", str(data / "below-a-file.html")]) == 1
+    assert "inspect: cannot write" in capsys.readouterr().err
 
 
 def test_one_model_alone_has_a_page(states):

@@ -261,12 +261,15 @@ def test_wrong_models(pair, tmp_path):
     with pytest.raises(taujp.MergeError, match="the two models are equal"):
         taujp.extract_lora(base, base, tmp_path / "a", rank=4)
     less = {name: tensor for name, tensor in tuned.items() if name != "scale"}
-    with pytest.raises(CheckpointError, match="lacks 'scale'"):
+    with pytest.raises(CheckpointError, match=r"^extract_lora: .*\n.* lacks 'scale'") as caught:
         taujp.extract_lora(base, less, tmp_path / "a", rank=4)
+    assert "--rename" in str(caught.value)
+    assert "prefix=" not in str(caught.value)
     broken = {**tuned, "model.layers.0.q_proj.weight": torch.full((96, 96), torch.nan)}
     with pytest.raises(taujp.MergeError, match=r"NaN or Inf in model\.layers\.0\.q_proj\.weight"):
         taujp.extract_lora(base, broken, tmp_path / "a", rank=4)
     (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "notes.txt").touch()
     with pytest.raises(FileExistsError, match="overwrite"):
         taujp.extract_lora(base, tuned, tmp_path / "a", rank=4)
 
@@ -295,3 +298,6 @@ def test_command(pair, tmp_path, capsys):
     assert "--overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--energy", "0.5", "--modules", "*q_proj"]) == 0
     assert "up_proj" not in capsys.readouterr().out.split("left out")[0].split("kept whole")[0]
+    renaming = ["--overwrite", "--rank", "8", "--rename", "^model=net"]
+    assert main([*command, *renaming]) == 0
+    assert "net.layers.0.up_proj.weight" in capsys.readouterr().out

@@ -86,6 +86,30 @@ def test_what_peft_saves_is_read_as_peft_merges_it(tmp_path, name):
         torch.testing.assert_close(found[key], tensor, rtol=1e-5, atol=1e-6, msg=key)
 
 
+def test_two_adapters_merge_as_peft_puts_them_side_by_side(tmp_path):
+    """PEFT's `cat` is the sum of the changes."""
+    torch.manual_seed(0)
+    model = llama()
+    model.save_pretrained(tmp_path / "base")
+    settings = [{"r": 5, "target_modules": ["q_proj", "up_proj"]}, {"r": 3, "lora_alpha": 2}]
+    for i, one in enumerate(settings):
+        config = peft.LoraConfig(**{"target_modules": ["q_proj", "v_proj"], **one})
+        adapted = peft.get_peft_model(llama(), config)
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+        adapted.save_pretrained(tmp_path / str(i))
+    both = peft.PeftModel.from_pretrained(model, tmp_path / "0", adapter_name="0")
+    both.load_adapter(tmp_path / "1", adapter_name="1")
+    both.add_weighted_adapter(["0", "1"], [0.6, 0.3], "sum", combination_type="cat")
+    both.set_adapter("sum")
+    expected = both.merge_and_unload().state_dict()
+    folders = [tmp_path / "0", tmp_path / "1"]
+    found = taujp.merge_many(folders, [0.6, 0.3], tmp_path / "base")
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
 @pytest.mark.parametrize("make", [llama, gpt2, bert])
 def test_what_is_extracted_peft_loads(tmp_path, make):
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,15 @@ def test_a_tokenizer_of_an_earlier_kind_is_converted(tmp_path: Path):
 def test_a_damaged_tokenizer_is_refused(tmp_path: Path, content: str, message: str):
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(MergeError, match=message):
+        read_tokenizer(str(tmp_path))
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece reads it")
+def test_what_reads_a_file_of_sentencepiece_is_told(tmp_path: Path):
+    pytest.importorskip("transformers", reason="transformers converts tokenizers")
+    (tmp_path / "tokenizer.model").write_bytes(b"\n\7")
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    with pytest.raises(MergeError, match=r"tokenizer\.model is read with sentencepiece: pip"):
         read_tokenizer(str(tmp_path))
 
 

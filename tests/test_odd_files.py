@@ -39,3 +39,9 @@ def test_coefficients_are_given_once(tmp_path, capsys):
     words = ["merge", f"--base={base}", f"--ckpt={one}=0.3", f"--coefs={tmp_path / 'sweep.csv'}"]
     assert main([*words, "-o", str(tmp_path / "out"), "-q"]) == 1
     assert "--coefs gives the coefficients" in capsys.readouterr().err
+
+
+def test_options_of_files_are_for_files(tmp_path):
+    base, one = save(tmp_path, 2)
+    with pytest.raises(taujp.MergeError, match="overwrite, threads say how files are written"):
+        taujp.merge_many([one], [0.5], base, overwrite=True, threads=1)

@@ -282,6 +282,14 @@ def test_two_searches_do_not_write_one_journal(tmp_path):
         pass
 
 
+def test_a_place_where_no_journal_can_be_is_told_before_any_trial(tmp_path):
+    (tmp_path / "file").touch()
+    tried = []
+    with pytest.raises(OSError, match=r"search: cannot keep its trials in .*; choose another out"):
+        taujp.search(tried.append, {"x": [1]}, out=tmp_path / "file" / "out.json")
+    assert not tried
+
+
 def test_a_damaged_line_of_a_journal_is_named(tmp_path):
     from taujp.searching.journal import Journal
 

@@ -1,4 +1,4 @@
-"""Large tensors that are merged in passes over their tiles: the bits of memory, a few MB at a time."""
+"""Large tensors merged in passes over their tiles: the bits of memory, a few MB at a time."""
 
 from __future__ import annotations
 

@@ -10,6 +10,10 @@ from .entries import Checkpoint, CheckpointError, Entry
 from .tensors import raw_bytes, same_bytes
 
 SHOWN = 40
+MERGING = (
+    "rename= maps names, prefix= merges a part of the model, missing='ignore' leaves out what is "
+    "not in all of them"
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ def check_agreement(
     *,
     names: Iterable[str] | None = None,
     missing: str = "error",
+    operation: str = "merge",
+    advice: str = MERGING,
 ) -> Agreement:
     """Which tensors can be merged; call it before any of the work.
 
@@ -37,6 +43,7 @@ def check_agreement(
     Args:
       names: look only at these; default: all.
       missing: "error", or "ignore" to leave out what one of them lacks.
+      operation, advice: what the error says is refused, and what to do.
 
     Raises: CheckpointError with one line for each disagreement: names that are missing or extra,
     shapes, floating against integer, types that cannot be merged, tensors tied here and not there.
@@ -53,7 +60,7 @@ def check_agreement(
     for name in firsts:
         lines += _differences(reference, others, name)
     lines += _ties_broken([reference, *others], set(wanted))
-    _raise_all(reference, lines)
+    _raise_all(reference, lines, operation, advice)
     floating = [n for n in firsts if reference.entries[n].floating]
     integers = [n for n in firsts if reference.entries[n].dtype in INTEGERS]
     return Agreement(tuple(sorted(floating)), tuple(sorted(integers)))
@@ -164,13 +171,12 @@ def _equal(checkpoint: Checkpoint, name: str, first: str) -> bool:
     return same_kind and same_bytes(raw_bytes(checkpoint, a), raw_bytes(checkpoint, b))
 
 
-def _raise_all(reference: Checkpoint, lines: Sequence[str]) -> None:
+def _raise_all(reference: Checkpoint, lines: Sequence[str], operation: str, advice: str) -> None:
     if lines:
         places = "place" if len(lines) == 1 else "places"
         raise CheckpointError(
-            f"merge: the checkpoints disagree with {reference.label} in {len(lines)} {places}:"
-            f"{listed(lines)}\nrename= maps names, prefix= merges a part of the model, "
-            f"missing='ignore' leaves out what is not in all of them"
+            f"{operation}: the checkpoints disagree with {reference.label} in {len(lines)} "
+            f"{places}:{listed(lines)}\n{advice}"
         )
 
 

@@ -5,21 +5,25 @@ A safetensors file. For every merged parameter NAME of `size` elements:
   mask.TASK.NAME U8, [ceil(size / 8)]: bit j of byte k is element 8 k + j of the flat parameter;
                  TASK is the task's number, from 0.
 Metadata: taujp.kind "compact"; taujp.compact, JSON: the version of this format, the tasks' names,
-their factors, the method and its options. tau_i = factor_i * vector where the bit is 1, else 0.
+their factors, the method and its options, and what the base is known by (`base_digest`).
+
+tau_i = factor_i * vector where the bit is 1, else 0.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .computed import computed_entry
 from .entries import Checkpoint, CheckpointError
 from .opening import open_checkpoint
-from .tensors import tensor_of
+from .tensors import raw_bytes, tensor_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 KIND, COMPACT = "taujp.kind", "taujp.compact"
 VERSION = 1
 _VECTOR = "vector."
+_SAMPLE = 4096  # bytes of each parameter of the base
 
 
 def vector_name(parameter: str) -> str:
@@ -44,6 +49,16 @@ def seen_through(vector: Tensor, mask: Tensor, factor: float) -> Tensor:
     import torch
 
     return torch.where(mask, vector * factor, 0.0)
+
+
+def base_digest(base: Checkpoint, names: Iterable[str]) -> str:
+    """BLAKE2b of these parameters' names, dtypes and first 4096 bytes, in hex."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(names):
+        entry = base.entries[name]
+        digest.update(f"{name} {entry.dtype}\n".encode())
+        digest.update(bytes(raw_bytes(base, entry)[:_SAMPLE]))
+    return digest.hexdigest()
 
 
 def packed(mask: Tensor) -> Tensor:
@@ -74,7 +89,7 @@ def open_task(path: str | os.PathLike[str], task: str | int, base: Checkpoint) -
     told = _told(stored)
     number = _number(stored, told["tasks"], task)
     names = [name.removeprefix(_VECTOR) for name in stored.entries if name.startswith(_VECTOR)]
-    _check_base(stored, names, base)
+    _check_base(stored, names, base, told["base"])
     entries = {}
     for name in base.entries:  # of tied names too
         first = base.ties.get(name, name)
@@ -132,8 +147,8 @@ def _number(stored: Checkpoint, tasks: list[str], task: str | int) -> int:
     raise CheckpointError(f"open_task: {stored.label} has no task {task!r}; it has {tasks}")
 
 
-def _check_base(stored: Checkpoint, names: list[str], base: Checkpoint) -> None:
-    """The base must have all that the file has, each in its shape."""
+def _check_base(stored: Checkpoint, names: list[str], base: Checkpoint, digest: str) -> None:
+    """The base must have all that the file has, each in its shape, and the same numbers."""
     wrong = []
     for name in names:
         found = base.entries.get(name)
@@ -142,6 +157,8 @@ def _check_base(stored: Checkpoint, names: list[str], base: Checkpoint) -> None:
             wrong.append(f"{name!r} is not there")
         elif found.shape != shape:
             wrong.append(f"{name!r} has shape {found.shape}, not {shape}")
+    if not wrong and base_digest(base, names) != digest:
+        wrong.append("the names are the same, the numbers or their dtypes are not")
     if wrong:
         raise CheckpointError(
             f"open_task: {stored.label} is of another base than {base.label}: "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 Factors = tuple["torch.Tensor", "torch.Tensor"]  # left [rows, rank], right [rank, columns], float64
-_PIECE = 1 << 17  # elements of a product that are made at a time: 1 MB
+_PIECE = 1 << 17  # elements of a product that a thread makes at a time: 1 MB
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,10 @@ def adapted(checkpoint: Checkpoint, name: str) -> Adapted | None:
 
 
 def rows_at_a_time(rows: int, columns: int) -> Iterator[slice]:
-    """All rows of a product, some at a time."""
-    step = max(_PIECE // max(columns, 1), 1)
+    """All rows of a product, some at a time: a piece for each of torch's threads."""
+    import torch
+
+    step = max(_PIECE * torch.get_num_threads() // max(columns, 1), 1)
     return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
 
 

@@ -45,8 +45,9 @@ def base_and_adapter(path: str) -> tuple[str, str] | None:
         return fitting[0]
     for base, adapter in halves:
         if os.path.exists(base) or is_adapter(adapter):
+            lacking = _lacking(base, adapter)
             raise CheckpointError(
-                f"open_checkpoint: {path!r} is no file, and no BASE+ADAPTER: {_lacking(base, adapter)}"
+                f"open_checkpoint: {path!r} is no file, and no BASE+ADAPTER: {lacking}"
             )
     return None
 
@@ -56,9 +57,6 @@ def _lacking(base: str, adapter: str) -> str:
         return f"the adapter {adapter!r} is there, its base {base!r} is not"
     if not os.path.exists(adapter):
         return f"the base {base!r} is there, the adapter {adapter!r} is not"
-    what = (
-        "holds a whole model"
-        if os.path.exists(os.path.join(adapter, CONFIG))
-        else f"has no {CONFIG}"
-    )
-    return f"{adapter!r} {what}; expected the folder that PEFT's save_pretrained writes"
+    whole = os.path.exists(os.path.join(adapter, CONFIG))
+    found = "holds a whole model" if whole else f"has no {CONFIG}"
+    return f"{adapter!r} {found}; expected the folder that PEFT's save_pretrained writes"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from taujp.commands.merge_arguments import pair
+
 if TYPE_CHECKING:
     from taujp.merge.extract_lora import Extraction
 
@@ -29,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     extract.add_argument("--only-matrices", action="store_true", help=whole)
     extract.add_argument("--dtype", default="float32", help="of the factors (default float32)")
     extract.add_argument("--seed", type=int, default=0, help="of the random sketches")
+    rename = "of names, in both models; repeat"
+    extract.add_argument("--rename", action="append", default=[], metavar="REGEX=NEW", help=rename)
     extract.add_argument("--overwrite", action="store_true", help="replace an output that exists")
     extract.add_argument("--all", action="store_true", help="show every matrix, not the worst only")
 
@@ -48,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         whole=not arguments.only_matrices,
         dtype=arguments.dtype,
         seed=arguments.seed,
+        rename=dict(pair("--rename", text, "REGEX=NEW") for text in arguments.rename) or None,
         overwrite=arguments.overwrite,
     )
     print(_table(found, None if arguments.all else ROWS))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from taujp.evaluate.record import SCHEMA, Cost, Provenance, Record, Result
 from taujp.evaluate.schema import checked, kind_of, kinds, plain
+from taujp.whole_file import write_whole
 
 FAMILY, VERSION = SCHEMA.split("/")
 
@@ -35,7 +34,7 @@ def save_result(
         "result": plain(result),
     }
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    return _write_whole(text, Path(path))
+    return write_whole(text, path, "save_result")
 
 
 def load_result(path: str | Path) -> Any:
@@ -121,23 +120,3 @@ def _checked_kind(content: Any, where: str) -> str:
             f"'{SCHEMA}'; evaluate again"
         )
     return str(kind)
-
-
-def _write_whole(text: str, path: Path) -> Path:
-    """Writes beside `path`, flushes, and moves onto it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):  # it may be what cannot be reached
-            partial.unlink()
-        raise OSError(
-            f"save_result: cannot write '{path}': {error}; expected a place to write to; make room "
-            "or choose another"
-        ) from error
-    return path

@@ -23,6 +23,7 @@ from taujp.report.blocks import Block, Folded, Plot, Table
 from taujp.report.heat_map import draw_matrix
 from taujp.report.rendering import rendered
 from taujp.report.text_table import percent
+from taujp.whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,10 +43,7 @@ class Shown:
 
 def write_inspection(found: Inspection, out: str | Path, *, title: str = "") -> Path:
     """Draws the page; it needs no network and nothing beside it."""
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(inspection_page(found, title=title), encoding="utf-8")
-    return out
+    return write_whole(inspection_page(found, title=title), out, "inspect")
 
 
 def inspection_page(found: Inspection, *, title: str = "") -> str:

@@ -10,9 +10,14 @@ import taujp_ext
 
 
 def folded(
-    vectors: Sequence[torch.Tensor], weights: Sequence[float], *, fold: str, normalize: bool
+    vectors: Sequence[torch.Tensor],
+    weights: Sequence[float],
+    *,
+    fold: str,
+    normalize: bool = False,
+    dials: Sequence[float] = (),
 ) -> torch.Tensor:
-    """N fp32 tensors to one, by a Recipe's fold and divisor; see csrc/core/recipe.h."""
+    """N fp32 tensors to one, by a Recipe's fold, divisor and dials; see csrc/core/recipe.h."""
     taujp_ext.load()
     result = torch.empty_like(vectors[0])
     torch.ops.taujp.merge_(
@@ -34,5 +39,7 @@ def folded(
         False,
         False,
         torch.get_num_threads(),
+        [],
+        list(dials),
     )
     return result

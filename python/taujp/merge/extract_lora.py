@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from taujp.checkpoint import Checkpoint, check_agreement, check_integer_buffers, open_checkpoint
-from taujp.checkpoint.dtypes import FLOATING, from_torch_name, torch_dtype
-from taujp.checkpoint.tensors import tensor_of
+from taujp.checkpoint import open_checkpoint
+from taujp.checkpoint.dtypes import FLOATING, from_torch_name
 
-from .adapter_output import WEIGHTS, Factors, write_adapter
+from .adapter_output import WEIGHTS, write_adapter
 from .errors import MergeError
-from .extraction import EMBEDDINGS, Matrix, kept_whole, sort_out
+from .extract_lora_matrix import Extracted, Wanted
+from .extract_lora_pair import TunedPair
+from .extraction import EMBEDDINGS, kept_whole, sort_out
 from .partial_output import check_target
 from .recipe import one_number, one_of
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from .spectrum import Spectrum
-
 METHODS: dict[str | None, str] = {"randomised": "randomised", "exact": "exact"}
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """A matrix's factors: their rank, and |tau - B A| / |tau| of what was written."""
-
-    name: str
-    shape: tuple[int, ...]
-    rank: int
-    error: float
 
 
 @dataclass(frozen=True)
@@ -94,26 +79,16 @@ def extract_lora(
       no changes, NaN or Inf.
     Source: Hu et al. 2021, arXiv 2106.09685, for the form; Halko et al. 2011, arXiv 0909.4061.
     """
-    ranks = _ranks(rank, energy)
-    chosen = one_of("method", method, METHODS)
-    dtype = _dtype(dtype)
-    pair = _Pair(
+    wanted = _wanted(rank, energy, method, dtype, seed)
+    pair = TunedPair(
         open_checkpoint(base, label="base", rename=rename),
         open_checkpoint(finetuned, label="fine-tuned", rename=rename),
     )
-    target = Path(os.path.abspath(out))
-    if target.suffix == ".safetensors":
-        raise MergeError(f"lora: out is {str(out)!r}; expected the name of a folder, as PEFT's are")
-    inputs = [file.path for c in (pair.theta0, pair.theta) for file in c.files]
-    written = ("adapter_config.json", WEIGHTS)
-    check_target(target, overwrite=overwrite, writes=written, inputs=inputs)
+    target = _target(out, pair, overwrite=overwrite)
     norms = pair.norms()
     found = sort_out(pair.theta0, list(norms), rank, modules, list(embeddings), whole=whole)
-    factors, matrices = [], []
-    for matrix in found.matrices:
-        one, told = _extracted(pair, matrix, ranks, chosen, dtype, seed)
-        factors.append(one)
-        matrices.append(told)
+    made = [wanted.factors(matrix, pair.tau(matrix.name)) for matrix in found.matrices]
+    factors, matrices = [one for one, _ in made], [told for _, told in made]
     biases = {_peft_name(name): pair.tuned(name) for name in found.biases}
     kept = {name: pair.tuned(name) for name in kept_whole(pair.theta0, found.whole)}
     write_adapter(target, factors, biases, kept, str(base) if _is_path(base) else None)
@@ -130,81 +105,39 @@ def extract_lora(
     )
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """theta0 and theta."""
-
-    theta0: Checkpoint
-    theta: Checkpoint
-
-    def tau(self, name: str) -> Tensor:
-        """theta - theta0 in fp32, on the CPU."""
-        start = tensor_of(self.theta0, name).detach().cpu().float()
-        return self.tuned(name).float() - start
-
-    def tuned(self, name: str) -> Tensor:
-        """theta's own."""
-        return tensor_of(self.theta, name).detach().cpu()
-
-    def norms(self) -> dict[str, float]:
-        """|tau| of each parameter that changed."""
-        import torch
-
-        agreement = check_agreement(self.theta0, [self.theta])
-        check_integer_buffers(self.theta0, [self.theta], agreement.integers)
-        found = {
-            name: float(torch.linalg.vector_norm(self.tau(name), dtype=torch.float64))
-            for name in agreement.names
-        }
-        broken = [name for name, norm in found.items() if not 0 <= norm < float("inf")]
-        if broken:
-            raise MergeError(f"extract_lora: NaN or Inf in {', '.join(broken[:10])} of the models")
-        changed = {name: norm for name, norm in found.items() if norm > 0}
-        if not changed:
-            raise MergeError("extract_lora: the two models are equal; there is nothing to extract")
-        return changed
-
-
-def _extracted(
-    pair: _Pair, matrix: Matrix, ranks: tuple[int, float | None], method: str, dtype: str, seed: int
-) -> tuple[Factors, Extracted]:
-    import torch
-
-    tau = pair.tau(matrix.name)
-    left, values, right = _decomposed(tau, ranks, method, seed ^ zlib.crc32(matrix.name.encode()))
-    root = values.sqrt()
-    b, a = (left * root).to(torch_dtype(dtype)), (root[:, None] * right).to(torch_dtype(dtype))
-    rest = torch.linalg.matrix_norm(tau - b.float() @ a.float())
-    error = float(rest / torch.linalg.matrix_norm(tau))
-    told = Extracted(matrix.name, tuple(tau.shape), len(values), error)
-    if matrix.transposed:
-        b, a = a.mT, b.mT
-    return Factors(matrix, b.contiguous(), a.contiguous()), told
-
-
-def _decomposed(tau: Tensor, ranks: tuple[int, float | None], method: str, seed: int) -> Spectrum:
-    from .low_rank import exact, randomised
-
-    rank, energy = min(ranks[0], *tau.shape), ranks[1]
-    if method == "exact":
-        return exact(tau, rank, energy)
-    return randomised(tau, rank, energy, seed=seed)
-
-
-def _ranks(rank: int | None, energy: float | None) -> tuple[int, float | None]:
+def _wanted(rank: int | None, energy: float | None, method: str, dtype: Any, seed: int) -> Wanted:
     if rank is None and energy is None:
         raise MergeError("extract_lora: give rank=, energy=, or both")
     if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
         raise MergeError(f"extract_lora: rank is {rank!r}; expected a whole number of at least 1")
     if energy is not None and one_number("energy", energy, 0.0, 1.0) == 0:
         raise MergeError("extract_lora: energy is 0; expected a share in (0, 1]")
-    return (1 << 30 if rank is None else rank), None if energy is None else float(energy)
+    return Wanted(
+        rank=1 << 30 if rank is None else rank,
+        energy=None if energy is None else float(energy),
+        method=one_of("method", method, METHODS),
+        dtype=_dtype(dtype),
+        seed=seed,
+    )
+
+
+def _target(out: str | os.PathLike[str], pair: TunedPair, *, overwrite: bool) -> Path:
+    """Where the adapter goes, once nothing speaks against it."""
+    target = Path(os.path.abspath(out))
+    if target.suffix == ".safetensors":
+        raise MergeError(
+            f"extract_lora: out is {str(out)!r}; expected the name of a folder, as PEFT's are"
+        )
+    inputs = [file.path for c in (pair.theta0, pair.theta) for file in c.files]
+    written = ("adapter_config.json", WEIGHTS)
+    check_target(target, overwrite=overwrite, writes=written, inputs=inputs)
+    return target
 
 
 def _dtype(dtype: Any) -> str:
     name = str(dtype) if str(dtype) in FLOATING else from_torch_name(str(dtype))
     if name not in FLOATING:
-        raise MergeError(f"dtype is {dtype!r}; expected float32, float16 or bfloat16")
+        raise MergeError(f"extract_lora: dtype is {dtype!r}; expected float32, float16 or bfloat16")
     return str(name)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .errors import MergeError
+from .file_options import split_file_options
 from .prepare import prepare
 
 
@@ -58,15 +60,20 @@ def merge_many(
     whole tensors in torch (`taujp methods` says so) promise the same but for fp32's rounding.
     Plain torch: `{k: v + sum(c * (t[k] - v) for c, t in zip(coefs, ckpts)) for k, v in base...}`
     """
+    file_options, options = split_file_options(options)
     if out is not None and not isinstance(out, Mapping | list):
-        from .to_files import merge_to_files, split_file_options
+        from .to_files import merge_to_files
 
-        file_options, options = split_file_options(options)
         merge = prepare(ckpts, coefs, base, method=method, dtype=dtype, **options)
         paths = merge_to_files(merge, out, **file_options)
         return paths[0] if merge.coefficients.single else paths
     from .in_memory import merge_in_memory
 
+    if file_options:
+        raise MergeError(
+            f"merge_many: {', '.join(file_options)} say how files are written; give a path as "
+            f"out=, or leave them out"
+        )
     merge = prepare(ckpts, coefs, base, method=method, dtype=dtype, **options)
     states = merge_in_memory(merge, [dict(out)] if isinstance(out, Mapping) else out)
     return states[0] if merge.coefficients.single else states

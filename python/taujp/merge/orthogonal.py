@@ -59,11 +59,11 @@ def _weak(
     return squares.clamp_(min=0).sqrt_(), some @ turned
 
 
-def product(root: torch.Tensor, matrix: torch.Tensor, weakest: float) -> torch.Tensor:
-    """root @ matrix: in fp32, twice as fast, where the roots' singular values allow it.
+def product(one: torch.Tensor, other: torch.Tensor, weakest: float) -> torch.Tensor:
+    """one @ other: in fp32, twice as fast, where the inverse roots in them allow it.
 
-    weakest: the least `InverseRoot.weakest` of what is in `root`.
+    weakest: the least `InverseRoot.weakest` of these.
     """
     if weakest > _FP32:
-        return root.float() @ matrix.float()
-    return root.double() @ matrix.double()
+        return one.float() @ other.float()
+    return one.double() @ other.double()

@@ -69,7 +69,8 @@ def tensors_at_once(plan: FilePlan, number: int) -> int:
     if plan.works[number].copy or plan.device != "cpu":
         return 1
     formula = plan.merge_of(number).formula
-    return plan.threads if formula is not None and formula.decomposes else 1
+    decomposes = formula is not None and formula.decomposes
+    return plan.threads if decomposes or plan.works[number].computed else 1
 
 
 def _in_torch(plan: FilePlan, number: int) -> bool:

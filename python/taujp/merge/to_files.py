@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,6 @@ from .output_layout import SUFFIX, lay_out
 from .partial_output import PartialOutput, check_target
 from .prepare import Merge
 from .team import ALONE, Team, threads_each, torchrun_team
-
-FILE_OPTIONS = (
-    "overwrite",
-    "progress",
-    "threads",
-    "donor",
-    "sha256",
-    "shard_size",
-    "ranks",
-    "device",
-)
-
-
-def split_file_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options that only a merge of files has, and the others."""
-    here = {key: value for key, value in options.items() if key in FILE_OPTIONS}
-    return here, {key: value for key, value in options.items() if key not in FILE_OPTIONS}
 
 
 def merge_to_files(merge: Merge, out: str | os.PathLike[str], **options: Any) -> list[str]:

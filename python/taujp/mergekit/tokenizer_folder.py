@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import tempfile
 
@@ -50,7 +51,7 @@ def _converted(folder: str) -> dict[str, str | bytes]:
             }
     except (OSError, ValueError, ImportError) as error:
         raise MergeError(
-            f"tokenizer: transformers cannot load that of {folder!r}: {error}"
+            f"tokenizer: transformers cannot load that of {folder!r}: {error}{_advice(folder)}"
         ) from error
     if CONTENT not in files:
         raise MergeError(
@@ -58,3 +59,11 @@ def _converted(folder: str) -> dict[str, str | bytes]:
             f"{CONTENT}; aligning its vocabulary is not possible"
         )
     return without_earlier(files)
+
+
+def _advice(folder: str) -> str:
+    """What transformers does not say: without sentencepiece it takes its files for others."""
+    pieces = [name for name in tokenizer_files(folder) if name.endswith(".model")]
+    if not pieces or importlib.util.find_spec("sentencepiece") is not None:
+        return ""
+    return f"; {', '.join(pieces)} is read with sentencepiece: pip install sentencepiece"

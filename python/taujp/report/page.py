@@ -14,6 +14,7 @@ from taujp.report.rendering import rendered
 from taujp.report.runs import Runs, runs_by_model
 from taujp.report.sections import SECTIONS
 from taujp.report.sections.provenance import cautions
+from taujp.whole_file import write_whole
 
 if TYPE_CHECKING:
     from taujp.evaluate.record import Record
@@ -43,10 +44,7 @@ def write_report(
     are no results, and for two results of the same protocol, way, seed and tasks.
     """
     page = report_page(load_records(results), figures=figures, title=title)
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
-    return out
+    return write_whole(page, out, "write_report")
 
 
 def report_page(

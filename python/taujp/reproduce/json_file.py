@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from taujp.whole_file import write_whole
+
 
 def write_json(content: Any, path: Path) -> Path:
-    """Writes beside `path` and moves onto it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-    return path
+    """Indented; OSError names the file where it cannot be written."""
+    return write_whole(json.dumps(content, indent=1) + "\n", path, "reproduce")

@@ -30,8 +30,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("a+", encoding="utf-8")
+            self._stream = self._opened(self._path)
             try:
                 self._take_over(self._stream)
             except BaseException:
@@ -47,6 +46,16 @@ class Journal:
     ) -> None:
         if self._stream is not None:
             self._stream.close()
+
+    @staticmethod
+    def _opened(path: Path) -> IO[str]:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise OSError(
+                f"search: cannot keep its trials in '{path}': {error.strerror}; choose another out"
+            ) from error
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Keeps the trials; they are on disk when this returns."""

@@ -53,7 +53,8 @@ def _usable(storage: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (said or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"search: the storage {storage!r} cannot be used ({reason}); expected a database's URL "
             f"such as sqlite:///study.db, or a file in a folder that exists"

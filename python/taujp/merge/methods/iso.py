@@ -63,12 +63,12 @@ def _flat(total: Tensor) -> Tensor:
     """The matrix with every singular value their mean."""
     from ..orthogonal import inverse_root, product
 
-    if total.shape[0] > total.shape[1]:
-        return _flat(total.mT).mT
     if total.numel() == 0:
         return total
-    root = inverse_root(total)
-    return product(root.matrix * root.values.mean(), total, root.weakest)
+    tall = total.shape[0] > total.shape[1]
+    root = inverse_root(total.mT if tall else total)
+    inner = root.matrix * root.values.mean()
+    return product(total, inner, root.weakest) if tall else product(inner, total, root.weakest)
 
 
 def _common_and_own(parameter: Parameter, row: tuple[float, ...], share: float) -> Tensor:

@@ -11,6 +11,8 @@ from ..method import tensor_method
 from ..recipe import one_number
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..parameter import Parameter
 
 
@@ -28,13 +30,16 @@ def tall_mask(n: int, *, share: float | list[float] = 0.4) -> Formula:
     shares = _shares(share, n)
 
     def masked(parameter: Parameter) -> Masked:
+        from ..elected import folded
+
         (row,) = parameter.rows
-        terms = [tau * c for tau, c in zip(parameter.vectors, row, strict=True)]
-        total = sum(terms[1:], terms[0])
-        masks = [
-            term.abs() >= least * (total - term).abs()
-            for term, least in zip(terms, shares, strict=True)
-        ]
+
+        def asked(share: float, needed: float) -> Tensor:
+            dials = (share, needed)
+            return folded(parameter.vectors, row, fold="consensus", dials=dials)
+
+        total = asked(0.0, 0.0)  # of no task: the sum itself
+        masks = [asked(least, -(task + 1.0)) != 0 for task, least in enumerate(shares)]
         return Masked(total, masks, [1.0] * n)
 
     return masked_formula(masked)

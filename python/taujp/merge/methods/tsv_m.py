@@ -41,7 +41,7 @@ def tsv_m(n: int) -> Formula:
         for row in parameter.rows:
             yield _together(kept, row)
 
-    return Formula(merged, decomposes=True, beside=20)
+    return Formula(merged, decomposes=True, beside=30)
 
 
 def means(parameter: Parameter) -> Iterator[Blend]:
