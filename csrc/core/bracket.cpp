@@ -14,7 +14,7 @@ namespace taujp {
 namespace {
 
 constexpr int64_t kWorthwhile = 1 << 18;  // elements; below, three passes cost less than a sample
-constexpr int64_t kSampleRun = 64;        // elements read together
+constexpr int64_t kSampleRun = 256;       // elements read together
 constexpr int64_t kSample = 1 << 16;      // elements in all
 constexpr int64_t kGatherRun = 4096;      // elements gathered before they are appended
 constexpr double kMargin = 0.01;          // of all ranks, to both sides of the one wanted
@@ -25,11 +25,12 @@ using Words = std::vector<uint32_t>;
 // Appends what lies in the brackets to between [N * ranks]; returns how many elements that were.
 int64_t gather_piece(Run run, const Bracket* brackets, int ranks, Words* between, int64_t* above) {
   const int cells = (run.measure == Measure::variance ? 1 : run.checkpoints) * ranks;
-  const int64_t end = run.end, room = std::min(end - run.begin, kGatherRun);
+  const int64_t end = run.end, longest = std::min(end - run.begin, kGatherRun);
+  const int64_t room = (longest + kGathered - 1) / kGathered * kGathered;
   Words found(cells * room);
   int64_t all = 0;
   for (; run.begin < end; run.begin = run.end) {
-    run.end = std::min(run.begin + room, end);
+    run.end = std::min(run.begin + longest, end);
     std::vector<int64_t> counts(cells, 0);
     level().gather(run, brackets, ranks, room, above, found.data(), counts.data());
     for (int cell = 0; cell < cells; ++cell) {

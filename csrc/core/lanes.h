@@ -128,6 +128,18 @@ TAUJP_INLINE uint32_t lane_set(Mask m) {
 
 TAUJP_INLINE bool any(Mask m) { return lane_set(m) != 0; }
 
+// Writes the lanes of the set one after another; lanes behind them may be written as well.
+TAUJP_INLINE int append(uint32_t* out, Words words, uint32_t set) {
+#if defined(TAUJP_AVX512)
+  const __m512i packed =
+      _mm512_maskz_compress_epi32(static_cast<__mmask16>(set), (__m512i)words.bits);
+  memcpy(out, &packed, sizeof packed);
+#else
+  for (uint32_t left = set; left != 0; left &= left - 1) *out++ = words.bits[__builtin_ctz(left)];
+#endif
+  return __builtin_popcount(set);
+}
+
 // x where bit l of the set is there for lane l, else 0.
 TAUJP_INLINE Floats only(uint32_t set, Floats x) {
 #if defined(TAUJP_AVX512)

@@ -60,7 +60,7 @@ TAUJP_INLINE void each_measure(const Run& run, Visit visit) {
   }
 }
 
-// Leaves of row i of tau what its sieve keeps; a variance has been measured before.
+// Leaves of row i of tau what its sieve keeps; that of variances is one for all rows.
 template <class Steps>
 static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
   float* row = row_of(run, i);
@@ -70,8 +70,6 @@ static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
   switch (run.sparsifier) {
     case Sparsifier::none: return;
     case Sparsifier::random: return toss<Steps>(row, count, run.sieves[i], start);
-    case Sparsifier::variance:
-      return keep_window<Steps>(row, measure_row(run), count, run.sieves[i], start);
     case Sparsifier::importance:
       return keep_window<Steps>(row, measured_importance(run, i, start, count), count,
                                 run.sieves[i], start);
@@ -79,11 +77,20 @@ static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
   }
 }
 
-// The same of all rows, once they are read.
+// Leaves of all rows of tau the elements whose variance the sieves keep.
+template <class Steps>
+static void keep_varied(const Run& run, int64_t first, int64_t count) {
+  uint64_t kept[kRow / 64 + 1] = {};
+  note_window(measured_variance(run, count), count, run.sieves[0], run.first + first, kept);
+  for (int i = 0; i < run.checkpoints; ++i)
+    keep_known<Steps>(row_of(run, i), count, kept, 0, run.sieves[i].scale);
+}
+
+// Leaves of all rows, once they are read, what their sieves keep.
 template <class Steps>
 static void sparsify_rows(const Run& run, int64_t first, int64_t count) {
   if (run.sieves == nullptr) return;
-  if (run.sparsifier == Sparsifier::variance) measured_variance(run, count);
+  if (run.sparsifier == Sparsifier::variance) return keep_varied<Steps>(run, first, count);
   for (int i = 0; i < run.checkpoints; ++i) sparsify_row<Steps>(run, i, first, count);
 }
 

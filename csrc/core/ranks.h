@@ -46,20 +46,17 @@ static void count_digits(const Run& run, const RankQuery* queries, int ranks, in
 static int64_t gather_row(const float* row, int64_t count, const Bracket& bracket, int64_t& above,
                           uint32_t* between) {
   const Words low(bracket.low), high(bracket.high);
-  alignas(64) uint32_t words[kLanes];
-  MaskBits larger = {};
-  int64_t found = 0;
-  for (int64_t j = 0; j < count; j += kLanes) {
+  int64_t found = 0, larger = 0;
+  const auto take = [&](int64_t j, uint32_t inside) TAUJP_INLINE_LAMBDA {
     const Words bits = magnitude_bits(at(row, j));
-    const Mask inside =
-        (lane_numbers() + Words(static_cast<uint32_t>(j))) < Words(static_cast<uint32_t>(count));
-    larger += ((bits > high) & inside).bits;
-    uint32_t set = lane_set(~(bits < low) & ~(bits > high) & inside);
-    if (set == 0) continue;
-    memcpy(words, &bits.bits, sizeof bits.bits);
-    for (; set != 0; set &= set - 1) between[found++] = words[__builtin_ctz(set)];
-  }
-  for (int lane = 0; lane < kLanes; ++lane) above -= larger[lane];
+    const uint32_t over = lane_set(bits > high);
+    larger += __builtin_popcount(over & inside);
+    found += append(between + found, bits, lane_set(~(bits < low)) & ~over & inside);
+  };
+  int64_t j = 0;
+  for (; j + kLanes <= count; j += kLanes) take(j, ~0u);
+  if (j < count) take(j, (1u << (count - j)) - 1);
+  above += larger;
   return found;
 }
 

@@ -63,6 +63,8 @@ struct RankQuery {
 struct Bracket {
   uint32_t low, high;
 };
+constexpr int64_t kGathered =
+    16;                        // the largest register: what is gathered is written in whole ones
 constexpr int kDigits = 2048;  // 11 + 10 + 10 bits
 
 // By what, and where to, `thin` thins rows of a task vector: see core/thinned.h.
@@ -96,7 +98,8 @@ struct Level {
   // (There is a measure for each checkpoint, but one of variances.)
   void (*count_digits)(const Run&, const RankQuery* queries, int ranks, int64_t* histograms);
   // above[i][rank] += the elements above the bracket. Those in it are written one after another to
-  // between[(i * ranks + rank) * room], counts[i][rank] of them; `room` is at least the run.
+  // between[(i * ranks + rank) * room], counts[i][rank] of them; `room` is a multiple of kGathered,
+  // no less than the run.
   void (*gather)(const Run&, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
                  uint32_t* between, int64_t* counts);
   // counts[i][rank] += the elements whose measure i has exactly those bits.

@@ -31,21 +31,33 @@ TAUJP_INLINE void add_magnitudes(Sum16& sum, const float* row, int64_t count) {
   sum.add(count, [&](int64_t j) TAUJP_INLINE_LAMBDA { return __builtin_fabsf(row[j]); });
 }
 
-static void sum_magnitudes(const Run& run, double* sums) {
-  for (int i = 0; i < run.checkpoints; ++i) {
-    Sum16 before, after;
-    Floats poison(0.0f);
-    for (int64_t first = run.begin; first < run.end; first += kRow) {
-      const int64_t count = row_count(run, first);
-      read_base(run, first, count, poison);
+constexpr int kSummed = 8;  // checkpoints summed side by side: the base is read once for them
+
+// Those of sum_magnitudes from checkpoint `from` to `end`.
+static void sum_some_magnitudes(const Run& run, int from, int end, double* sums) {
+  Sum16 before[kSummed], after[kSummed];
+  Floats poison(0.0f);
+  for (int64_t first = run.begin; first < run.end; first += kRow) {
+    const int64_t count = row_count(run, first);
+    read_base(run, first, count, poison);
+    for (int i = from; i < end; ++i) {
       read_tau_as_asked(run, i, first, count);
-      add_magnitudes(before, row_of(run, i), count);
+      add_magnitudes(before[i - from], row_of(run, i), count);
       if (run.sieves == nullptr) continue;
       sparsify_row<Exact>(run, i, first, count);
-      add_magnitudes(after, row_of(run, i), count);
+      add_magnitudes(after[i - from], row_of(run, i), count);
     }
-    sums[i] += before.total();
-    sums[run.checkpoints + i] += after.total();
+  }
+  for (int i = from; i < end; ++i) {
+    sums[i] += before[i - from].total();
+    sums[run.checkpoints + i] += after[i - from].total();
+  }
+}
+
+static void sum_magnitudes(const Run& run, double* sums) {
+  for (int from = 0; from < run.checkpoints; from += kSummed) {
+    const int rest = run.checkpoints - from;
+    sum_some_magnitudes(run, from, from + (rest < kSummed ? rest : kSummed), sums);
   }
 }
 
