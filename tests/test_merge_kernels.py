@@ -51,6 +51,9 @@ def awkward_rows() -> dict[str, Tensor]:
         "single elements": (50, 1),
         "at the edge of the short sort": (40, 32),
         "past it": (40, 33),
+        "the longest that is counted": (30, 64),
+        "the shortest with a histogram": (30, 65),
+        "rows of finer bins": (3, 4099),
         "kernels": (8, 4, 3, 3),
     }
     found = {what: torch.randn(shape, generator=generator) for what, shape in like.items()}
@@ -58,6 +61,10 @@ def awkward_rows() -> dict[str, Tensor]:
     found["many equal"] = tied.bfloat16().float().mul(4).round().div(4)
     found["all equal"] = torch.full((5, 300), -0.5)
     found["mostly zero"] = tied * (torch.rand(tied.shape, generator=generator) < 0.01)
+    found["steps of bf16"] = tied.bfloat16().float().sub(0.01).bfloat16().float()
+    found["one outlier a row"] = torch.where(torch.arange(700) == 333, 1e6, tied)
+    found["two sizes in turn"] = torch.where(torch.arange(900) % 2 == 0, 1.0, -2.0).repeat(7, 1)
+    found["infinitely small"] = tied * 1e-44
     found["tiny and huge"] = tied * torch.logspace(-40, 37, 700)
     return found
 
@@ -78,6 +85,25 @@ def test_what_is_rescaled_by_its_norm_is_what_stays(what):
     scale = float(before / after) if min(before, after) >= 1e-7 else 1.0
     found = della(tau, density=0.5, epsilon=0.3, rescale="l1")
     torch.testing.assert_close(found.double(), kept.double() * scale, rtol=2e-7, atol=1e-44)
+
+
+@pytest.mark.parametrize("what", ["one row of many", "steps of bf16", "past it"])
+@pytest.mark.parametrize(("density", "epsilon"), [(0.5, 0.0), (0.5, 0.499), (0.1, 0.09)])
+def test_all_odds_find_their_ranks(what, density, epsilon):
+    """From those that no rank changes to those that nothing but the rank decides."""
+    tau = awkward_rows()[what]
+    found = della(tau, density=density, epsilon=epsilon, rescale=None)
+    assert torch.equal(found, tau * heads(tau, density, epsilon))
+
+
+@pytest.mark.parametrize("rescale", ["l1", "density", None])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_is_refused_wherever_it_is(bad, rescale):
+    for place in (0, 100, 799):
+        tau = torch.linspace(-1, 1, 800).view(4, 200)
+        tau.view(-1)[place] = bad
+        with pytest.raises(taujp.CheckpointError, match=f"at element {place}"):
+            della(tau, density=0.5, epsilon=0.1, rescale=rescale)
 
 
 def test_density_of_zero_and_one():
