@@ -1,7 +1,7 @@
 // What the sparsifiers rank, a row at a time, and what they leave of the rows.
 // Included by core/level.h inside a level.
 #pragma once
-#include "core/rows.h"
+#include "core/kept_window.h"
 #include "merge/variance.h"
 
 namespace taujp {
