@@ -26,8 +26,7 @@ Tensor merge_cuda(std::vector<Tensor> sources, std::vector<Tensor> bases,
                   std::vector<double> skip, std::string fold, std::string sparsifier,
                   std::string rescale, std::string rounding, bool normalize, bool keep_one,
                   bool deltas, bool over_model, int64_t, std::vector<double> spread,
-                  std::vector<double> dials,
-                  std::string weighting, std::vector<int64_t> rows) {
+                  std::vector<double> dials, std::string weighting, std::vector<int64_t> rows) {
   const Recipe recipe =
       named_recipe(lambdas, density, skip, fold, sparsifier, rescale, rounding, normalize, keep_one,
                    deltas, over_model, spread, dials, weighting);

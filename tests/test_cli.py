@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import taujp
 from states import random_states
+from taujp.cli import main
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
@@ -88,7 +89,9 @@ def test_dry_run_writes_nothing(files):
         (["--prefix", "nothing."], "beginning of no name"),
         (["--ckpt", "missing.safetensors=1"], "missing.safetensors"),
         (["--ckpt", "no-coefficient"], "expected PATH=COEF"),
-        (["--threads", "-3"], "threads is -3; expected at least 1"),
+        (["--threads", "-3"], "threads is -3; expected a whole number, at least 1"),
+        (["--threads", "0"], "threads is 0; expected a whole number, at least 1"),
+        (["--method", "dare_linear", "--seed", "0.7"], "seed is 0.7; expected a whole number"),
     ],
 )
 def test_one_clear_error(files, arguments, message):
@@ -98,6 +101,40 @@ def test_one_clear_error(files, arguments, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["merge", "--ckpt", "a=1"],
+        ["mergekit", "config.yml"],
+        ["inspect", "a"],
+        ["report", "results"],
+        ["lora", "extract", "a", "b"],
+        ["eval", "addition"],
+    ],
+)
+def test_an_empty_output_is_not_the_current_folder(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main([*words, *([""] if words[0] == "mergekit" else ["-o", ""])])
+    assert "the output path is empty; expected a name to write to" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_merges_into_an_empty_path_are_refused(files):
+    folder, _, _ = files
+    with pytest.raises(taujp.MergeError, match="out is '', an empty path"):
+        taujp.merge_many([folder / "a.safetensors"], [1.0], folder / "base.safetensors", out="")
+
+
+def test_checkpoints_that_disagree_are_told_by_flags_too(files):
+    folder, _, ckpts = files
+    save_file(dict(list(ckpts[0].items())[1:]), folder / "a.safetensors")
+    done = run("merge", *pair(folder), "-o", folder / "out.safetensors")
+    assert done.returncode == 1
+    for flag in ("(--rename)", "(--prefix)", "(--missing ignore)"):
+        assert flag in done.stderr
 
 
 def test_warnings_are_one_line(files):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.profiler import profile
 
 import taujp
 from adapters import on_modules, write_adapter
@@ -266,6 +267,23 @@ def test_the_command_writes_a_page_and_figures(states, tmp_path, capsys):
     assert r".html or .json" in capsys.readouterr().err
     assert main([*words, "-q", "-o", str(data / "below-a-file.html")]) == 1
     assert "inspect: cannot write" in capsys.readouterr().err
+
+
+def test_the_command_looks_at_the_place_before_the_work(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "page.html"
+    assert main(["inspect", str(tmp_path / "no-such-model"), "-o", str(place)]) == 1
+    assert f"inspect: cannot write '{place}'" in capsys.readouterr().err
+
+
+def test_small_tensors_start_no_team_of_threads(states):
+    """triu and tril do for a matrix of two rows, which took minutes on a busy machine."""
+    base, moved = states
+    with profile() as seen:
+        taujp.inspect(moved, base, top=2)
+    called = {event.key for event in seen.key_averages()}
+    assert "taujp::products" in called
+    assert not called & {"aten::triu", "aten::tril"}
 
 
 def test_one_model_alone_has_a_page(states):

@@ -67,6 +67,31 @@ def test_steps_are_whole():
         taujp.merge_many(ckpts, [1.0, 1.0], method="karcher", steps=1.5)
 
 
+@pytest.mark.parametrize("method", ["dare_linear", "dare_ties", "della", "della_linear", "knots"])
+@pytest.mark.parametrize("seed", [0.7, "3", [0, 1], True, float("nan"), float("inf"), None])
+def test_seeds_are_whole(method, seed):
+    base, ckpts = random_states(2)
+    with pytest.raises(MergeError, match=r"seed is .*; expected a whole number"):
+        taujp.merge_many(ckpts, [1.0, 1.0], base, method=method, seed=seed)
+
+
+def test_large_seeds_differ():
+    base, ckpts = random_states(2)
+    one, two = (
+        taujp.merge_many(ckpts, [1.0, 1.0], base, method="dare_linear", seed=seed)
+        for seed in (1 << 60, (1 << 60) + 1)
+    )
+    assert any(not one[name].equal(two[name]) for name in base)
+
+
+@pytest.mark.parametrize("threads", [0, -3, 1.5, True, "2"])
+def test_threads_are_at_least_one(tmp_path, threads):
+    base, ckpts = random_states(2)
+    out = tmp_path / "out.safetensors"
+    with pytest.raises(MergeError, match=r"threads is .*; expected a whole number, at least 1"):
+        taujp.merge_many(ckpts, [1.0, 1.0], base, out=out, threads=threads)
+
+
 def test_coefficients_that_choose_nothing():
     _, ckpts = random_states(2)
     with pytest.raises(MergeError, match="whose sum is zero"):

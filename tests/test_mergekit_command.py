@@ -98,6 +98,15 @@ def test_the_command(written, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_chat_template_without_a_tokenizer_is_told_and_left(written, capsys):
+    path, out = written
+    path.write_text(path.read_text() + "chat_template: chatml\n")
+    assert command(path, out, "--no-copy-tokenizer") == 0
+    assert "chat_template has no effect: the tokenizer is not copied" in capsys.readouterr().err
+    assert not (out / "chat_template.jinja").exists()
+    assert (out / "model.safetensors").exists()
+
+
 def test_a_dry_run_writes_nothing(written, capsys):
     path, out = written
     before = sorted(out.parent.iterdir())

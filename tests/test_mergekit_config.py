@@ -111,6 +111,24 @@ def test_slices(slices, told):
     assert told in str(error.value)
 
 
+@pytest.mark.parametrize("span", [["0", "4"], ["0", 4], [0.0, 4.0], (" 0", "4.0")])
+def test_layers_as_texts_are_those_that_they_name(span):
+    slices = [{"sources": [{"model": "a", "layer_range": span}]}]
+    found = configuration({"merge_method": "linear", "slices": slices})
+    layers = found.modules[""].slices[0].sources[0].layers
+    assert layers == (0, 4)
+    assert [*map(type, layers)] == [int, int]
+
+
+@pytest.mark.parametrize(
+    "span", [["a", "4"], ["0.5", "4"], [None, 4], ["-1", "4"], "04", ["nan", 4]]
+)
+def test_layers_that_are_no_whole_numbers(span):
+    slices = [{"sources": [{"model": "a", "layer_range": span}]}]
+    with pytest.raises(MergeError, match=r"layer_range is .*; expected"):
+        configuration({"merge_method": "linear", "slices": slices})
+
+
 def test_a_module_has_models_or_slices():
     modules = {"text": {"models": [{"model": "a"}], "slices": [{"sources": [SOURCE]}]}}
     with pytest.raises(MergeError, match=r"modules\.text has .* exactly one of models, slices"):

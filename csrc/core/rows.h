@@ -3,7 +3,7 @@
 // Included by core/level.h inside a level, after core/lanes.h.
 #pragma once
 #include "core/bits.h"
-#include "core/lanes.h"
+#include "core/lane_formats.h"
 #include "core/random.h"
 #include "core/run.h"
 #include "core/steps.h"

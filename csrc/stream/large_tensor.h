@@ -92,13 +92,22 @@ inline int64_t passing_bytes(const Plan& plan, const Item& item) {
   return bench_bytes(item, plan.recipe.results, std::min(elements, item.size));
 }
 
-// What the threads' benches take at most: large tensors come when all others are done.
+// Of the bits that say what stays of a tensor, which ranks leave behind where norms are kept.
+inline int64_t choice_bytes(const Plan& plan, const Item& item) {
+  const Recipe& recipe = plan.recipe;
+  const bool chosen = recipe.sparsifier == Sparsifier::rank && recipe.rescale == Rescale::l1;
+  return chosen && !item.copy ? recipe.checkpoints * item.size / 8 : 0;
+}
+
+// What the threads take at most: large tensors come when all others are done.
 inline int64_t memory_bytes(const Plan& plan) {
-  int64_t bytes = 0;
+  int64_t small = 0, large = 0;
   for (const Item& item : plan.items)
-    bytes = std::max(
-        bytes, needs_all_threads(plan, item) ? passing_bytes(plan, item) : tile_bytes(plan, item));
-  return plan.threads * bytes;
+    if (needs_all_threads(plan, item))
+      large = std::max(large, plan.threads * passing_bytes(plan, item) + choice_bytes(plan, item));
+    else
+      small = std::max(small, tile_bytes(plan, item) + choice_bytes(plan, item));
+  return std::max(plan.threads * small, large);
 }
 
 }  // namespace taujp::stream

@@ -1,7 +1,7 @@
 // A row read a register at a time: what tangent/element_row.h describes, for a SIMD level.
 // Included by tangent/level.h inside a level, after core/lanes.h.
 #pragma once
-#include "core/lanes.h"
+#include "core/lane_formats.h"
 #include "tangent/element.h"
 
 namespace taujp {

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 def write_whole(text: str, path: str | Path, operation: str) -> Path:
     """Writes beside `path`, flushes, moves onto it; OSError names the operation and the file."""
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(path, operation) as partial:
         with partial.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(partial, path)
+    return path
+
+
+def check_place(path: str | Path, operation: str) -> None:
+    """Call it before long work: the OSError that `write_whole` would raise after it.
+
+    Missing folders are made; what is at `path` stays as it is.
+    """
+    with _beside(Path(path), operation) as partial:
+        partial.touch()
+
+
+@contextmanager
+def _beside(path: Path, operation: str) -> Iterator[Path]:
+    """A file beside `path` to write to, which is gone afterwards."""
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
     except OSError as error:
-        with suppress(OSError):  # it may be what cannot be reached
-            partial.unlink()
         raise OSError(
             f"{operation}: cannot write '{path}': {error}; expected a place to write to; make room "
             "or choose another"
         ) from error
-    return path
+    finally:
+        with suppress(OSError):  # it was moved, or is what cannot be reached
+            partial.unlink()

@@ -11,8 +11,8 @@ from .tensors import raw_bytes, same_bytes
 
 SHOWN = 40
 MERGING = (
-    "rename= maps names, prefix= merges a part of the model, missing='ignore' leaves out what is "
-    "not in all of them"
+    "rename= (--rename) maps names, prefix= (--prefix) merges a part of the model, "
+    "missing='ignore' (--missing ignore) leaves out what is not in all of them"
 )
 
 

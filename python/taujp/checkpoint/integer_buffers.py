@@ -29,7 +29,7 @@ def check_integer_buffers(
         raise CheckpointError(
             f"merge: {len(lines)} integer tensors differ from those of {reference.label}, and "
             f"there is no mean of integers:{listed(lines)}\nmake them equal in the checkpoints, or "
-            f"merge only a part of the model with prefix="
+            f"merge only a part of the model with prefix= (--prefix)"
         )
 
 

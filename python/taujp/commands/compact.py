@@ -7,6 +7,7 @@ import argparse
 from taujp.commands.byte_size import byte_size
 from taujp.commands.merge_arguments import add_method_options, given_options
 from taujp.commands.merge_progress import size_text
+from taujp.commands.output_path import output_text
 from taujp.merge.method import methods
 
 
@@ -35,7 +36,7 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
     add_method_options(parser, by_task)
     parser.add_argument("--prefix", help="only parameters whose names begin so")
     out = "a name that ends in .safetensors"
-    parser.add_argument("-o", "--out", required=True, metavar="PATH", help=out)
+    parser.add_argument("-o", "--out", required=True, type=output_text, metavar="PATH", help=out)
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
 
 
@@ -45,7 +46,7 @@ def _add_rebuilding(parser: argparse.ArgumentParser) -> None:
     _add_base(parser)
     parser.add_argument("--lambda", dest="lambda_", type=float, default=1.0, help="default 1")
     out = "NAME.safetensors for a file, else a folder"
-    parser.add_argument("-o", "--out", required=True, metavar="PATH", help=out)
+    parser.add_argument("-o", "--out", required=True, type=output_text, metavar="PATH", help=out)
     parser.add_argument("--dtype", help="float32, float16 or bfloat16 (default: the base's)")
     size = "bytes a file of the output may hold, e.g. 5GB"
     parser.add_argument("--out-shard-size", dest="shard_size", type=byte_size, help=size)

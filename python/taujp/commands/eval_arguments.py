@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from taujp.commands.output_path import output_path
 from taujp.merge.method import methods
 
 
@@ -107,7 +108,7 @@ def _add_computing(group: argparse._ArgumentGroup) -> None:
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.json to write"
+        "-o", "--out", required=True, type=output_path, metavar="FILE", help="NAME.json"
     )
     way = "how the vectors were fine-tuned, as 'linear + tauJp'; reports compare ways"
     group.add_argument("--way", default="", metavar="LABEL", help=way)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from taujp.commands.finetune_objective import add_objective
+from taujp.commands.output_path import output_path
 
 MODES = ("standard", "linear", "attention", "lora")
 PENALTIES = ("tau_jp", "tau_jp_cyclic", "kronecker", "orthogonal")
@@ -109,7 +110,7 @@ def _add_computing(group: argparse._ArgumentGroup) -> None:
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.safetensors to write"
+        "-o", "--out", required=True, type=output_path, metavar="FILE", help="NAME.safetensors"
     )
     log = "JSON lines, one a step (default: beside --out)"
     group.add_argument("--log", type=Path, metavar="FILE", help=log)

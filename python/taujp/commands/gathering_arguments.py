@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from taujp.commands.output_path import output_path
 
 SPLITS = ("train", "validation")  # what is merged or trained by them must not see test data
 
@@ -23,5 +24,5 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     workers = "processes that load images (default 0: none)"
     parser.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
     parser.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.safetensors to write"
+        "-o", "--out", required=True, type=output_path, metavar="FILE", help="NAME.safetensors"
     )

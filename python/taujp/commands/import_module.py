@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from taujp.commands.output_path import output_path
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that `taujp import` takes."""
@@ -16,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode = "how it was fine-tuned (default: linear for numbered weights, else standard)"
     parser.add_argument("--mode", choices=("standard", "linear"), help=mode)
     parser.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FILE", help="NAME.safetensors to write"
+        "-o", "--out", required=True, type=output_path, metavar="FILE", help="NAME.safetensors"
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taujp.commands.merge_arguments import pair
+from taujp.commands.output_path import output_path
+from taujp.whole_file import check_place
 
 if TYPE_CHECKING:
     from taujp.inspecting import Inspection
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     top = "singular directions of every matrix (default 16); 0: none, which is much faster"
     parser.add_argument("--top", type=int, default=16, metavar="K", help=top)
     out = "NAME.html for a page, NAME.json for the figures; repeat"
-    parser.add_argument("-o", "--out", type=Path, action="append", default=[], help=out)
+    parser.add_argument("-o", "--out", type=output_path, action="append", default=[], help=out)
     parser.add_argument("--title", default="", help="heading of the page")
     parser.add_argument(
         "--rename", action="append", default=[], metavar="REGEX=NEW", help="of names; repeat"
@@ -38,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     wrong = [str(path) for path in arguments.out if path.suffix not in (".html", ".htm", ".json")]
     if wrong:
         raise ValueError(f"--out {', '.join(wrong)}: expected names that end in .html or .json")
+    for path in arguments.out:
+        check_place(path, "inspect")
     from taujp.inspecting import inspect
     from taujp.inspecting.table import inspection_table
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from taujp.commands.merge_arguments import pair
+from taujp.commands.output_path import output_text
 
 if TYPE_CHECKING:
     from taujp.merge.extract_lora import Extraction
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     extract = commands.add_parser("extract", help=summary, description=summary)
     extract.add_argument("base", metavar="BASE", help="theta0, a checkpoint of any kind")
     extract.add_argument("finetuned", metavar="FINETUNED", help="what it was fine-tuned to")
-    extract.add_argument("-o", "--out", required=True, metavar="FOLDER", help="the adapter")
+    extract.add_argument(
+        "-o", "--out", required=True, type=output_text, metavar="FOLDER", help="the adapter"
+    )
     extract.add_argument("--rank", type=int, help="of every matrix; with --energy the most")
     energy = "keep this share of each matrix's |tau|^2, in (0, 1], with as few ranks as that takes"
     extract.add_argument("--energy", type=float, metavar="SHARE", help=energy)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from taujp.commands.byte_size import byte_size
+from taujp.commands.output_path import output_text
 from taujp.merge.errors import MergeError
 from taujp.merge.method import methods
 from taujp.merge.prepare import ROUNDINGS
@@ -18,7 +19,12 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--base",), {"metavar": "PATH", "help": "theta0, which the others were fine-tuned from"}),
     (
         ("-o", "--out"),
-        {"required": True, "metavar": "PATH", "help": "NAME.safetensors for a file, else a folder"},
+        {
+            "required": True,
+            "type": output_text,
+            "metavar": "PATH",
+            "help": "NAME.safetensors for a file, else a folder",
+        },
     ),
     (
         ("--coefs",),

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from taujp.commands.byte_size import byte_size
+from taujp.commands.output_path import output_text
 
 SWITCH = argparse.BooleanOptionalAction
 
@@ -19,7 +20,7 @@ def shard_size(text: str) -> int:
 # What mergekit's options mean here; those without effect say so where they are used.
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("config_file",), {"metavar": "CONFIG", "help": "YAML: one merge, or several documents"}),
-    (("out_path",), {"metavar": "OUT", "help": "the output's folder"}),
+    (("out_path",), {"type": output_text, "metavar": "OUT", "help": "the output's folder"}),
     (
         ("--allow-crimes",),
         {"action": SWITCH, "default": False, "help": "mix models of different architectures"},

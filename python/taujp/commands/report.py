@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from taujp.commands.output_path import output_path
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to draw and where to."""
     parser.add_argument(
         "results", nargs="+", type=Path, metavar="RESULTS", help="result files, or folders of them"
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the .html file to write")
+    out = "the .html file to write"
+    parser.add_argument("-o", "--out", type=output_path, required=True, help=out)
     parser.add_argument("--figures", type=Path, help="folder for every plot as PNG and SVG")
     parser.add_argument("--title", help="heading of the page")
 

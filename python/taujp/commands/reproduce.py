@@ -115,8 +115,9 @@ def _place(arguments: argparse.Namespace) -> Any:
 
     from taujp.reproduce.world import Place
 
-    if arguments.jobs < 1:
-        raise ValueError(f"--jobs {arguments.jobs}: expected at least 1")
+    for flag in ("jobs", "threads"):
+        if (count := getattr(arguments, flag)) is not None and count < 1:
+            raise ValueError(f"--{flag} {count}: expected at least 1")
     device = arguments.device
     if device == "auto":  # the demo's figures are those of the CPU, on any machine
         device = "cuda" if torch.cuda.is_available() and arguments.model != "demo" else "cpu"

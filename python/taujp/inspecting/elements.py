@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from taujp.checkpoint import Checkpoint, CheckpointError, tensor_of
+from taujp.merge.gram import mirrored
 
 AT_ONCE = 1 << 16  # elements of each model in fp32: a few of them stay in the processor's cache
 
@@ -67,7 +68,7 @@ def _products(flat: list[torch.Tensor], base: torch.Tensor | None, threads: int)
     rows = torch.eye(n).unsqueeze(0)
     bases = [] if base is None else [base]
     upper = torch.ops.taujp.products(flat, bases, rows, base is None, n, threads)
-    return upper.triu() + upper.triu(1).T
+    return torch.tensor(mirrored(upper.tolist()), dtype=torch.float64)
 
 
 def _add_signs(found: Elements, tau: torch.Tensor) -> None:

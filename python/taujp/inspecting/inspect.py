@@ -111,11 +111,12 @@ def _agreed_names(
 ) -> tuple[str, ...]:
     reference = base or opened[0]
     wanted = None if prefix is None else [n for n in reference.entries if n.startswith(prefix)]
-    names = check_agreement(base, opened, names=wanted, missing=missing).names
+    names = check_agreement(base, opened, names=wanted, missing=missing, operation="inspect").names
     if not names:
         raise CheckpointError(
             f"inspect: {reference.label} has no floating parameters that begin with "
-            f"{prefix or ''!r} and are in all; expected some; check prefix= and missing="
+            f"{prefix or ''!r} and are in all; expected some; check prefix= and missing= "
+            "(--prefix, --missing)"
         )
     return names
 

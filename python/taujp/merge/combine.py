@@ -12,6 +12,7 @@ import taujp_ext
 from taujp.checkpoint import Checkpoint, open_checkpoint, tensor_of
 
 from .errors import MergeError
+from .gram import mirrored
 from .in_memory import device_of
 from .merge_many import merge_many
 from .task_vector import KIND, TASK_VECTOR, TaskVector, agreed_names, same_checkpoint
@@ -117,5 +118,5 @@ def products(vectors: Sequence[TaskVector]) -> torch.Tensor:
         deltas,
         len(vectors),
         torch.get_num_threads(),
-    ).cpu()
-    return upper.triu() + upper.triu(1).T
+    )
+    return torch.tensor(mirrored(upper.tolist()), dtype=torch.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from taujp.checkpoint import open_checkpoint
@@ -16,7 +15,7 @@ from .assembly import inputs_of
 from .errors import MergeError
 from .merge_many import merge_many
 from .method import methods
-from .output_layout import SUFFIX
+from .output_layout import SUFFIX, target_of
 from .partial_output import PartialOutput, check_target
 from .per_task import task_names
 from .prepare import Merge, prepare
@@ -65,7 +64,7 @@ def compact(
     if merge.formula is None or merge.formula.masked is None:
         known = ", ".join(name for name, one in methods().items() if one.per_task)
         raise MergeError(f"compact: {method} makes no model for each task; use one of {known}")
-    target = Path(os.path.abspath(out))
+    target = target_of(out)
     if target.suffix != SUFFIX:
         raise MergeError(f"compact: out is {str(out)!r}; expected a name that ends in {SUFFIX}")
     inputs = [file.path for c in inputs_of(merge) for file in c.files]

@@ -11,7 +11,7 @@ import taujp_ext
 
 from .assembly import Assembly, alone
 from .file_plan import FilePlan, plan_files
-from .output_layout import lay_out
+from .output_layout import lay_out, target_of
 from .parts import Part, parts_of, tensors_at_once
 from .prepare import Merge
 from .side_by_side import ELEMENTS
@@ -51,7 +51,7 @@ def dry_run(
 ) -> Estimate:
     """Estimate `assemble_to_files` with the same arguments; reads 32 MB of an input, timed."""
     assembly = merge if isinstance(merge, Assembly) else alone(merge)
-    layout = lay_out(assembly, Path(os.path.abspath(out)), shard_size=shard_size)
+    layout = lay_out(assembly, target_of(out), shard_size=shard_size)
     plan = plan_files(assembly, layout, threads=threads)
     parts = list(parts_of(plan, range(len(plan.works))))
     bytes_read = sum(work.bytes_read for work in plan.works)

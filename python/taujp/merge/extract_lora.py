@@ -16,8 +16,9 @@ from .errors import MergeError
 from .extract_lora_matrix import Extracted, Wanted
 from .extract_lora_pair import TunedPair
 from .extraction import EMBEDDINGS, kept_whole, sort_out
+from .output_layout import target_of
 from .partial_output import check_target
-from .recipe import one_number, one_of
+from .recipe import one_number, one_of, seed_of
 
 METHODS: dict[str | None, str] = {"randomised": "randomised", "exact": "exact"}
 
@@ -117,13 +118,13 @@ def _wanted(rank: int | None, energy: float | None, method: str, dtype: Any, see
         energy=None if energy is None else float(energy),
         method=one_of("method", method, METHODS),
         dtype=_dtype(dtype),
-        seed=seed,
+        seed=seed_of(seed),
     )
 
 
 def _target(out: str | os.PathLike[str], pair: TunedPair, *, overwrite: bool) -> Path:
     """Where the adapter goes, once nothing speaks against it."""
-    target = Path(os.path.abspath(out))
+    target = target_of(out)
     if target.suffix == ".safetensors":
         raise MergeError(
             f"extract_lora: out is {str(out)!r}; expected the name of a folder, as PEFT's are"

@@ -97,9 +97,11 @@ def plan_files(
 
 
 def _thread_count(threads: int | None) -> int:
-    if (threads or 0) < 0:
-        raise MergeError(f"threads is {threads}; expected at least 1")
-    return threads or len(os.sched_getaffinity(0))
+    if threads is None:
+        return len(os.sched_getaffinity(0))
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise MergeError(f"threads is {threads!r}; expected a whole number, at least 1")
+    return threads
 
 
 def _merged(

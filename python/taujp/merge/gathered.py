@@ -90,7 +90,7 @@ class Gathered:
             warnings.warn(
                 f"{merge.method}: {len(without)} parameters are not in all of {self._option} and "
                 f"get the weighted average: {', '.join(without[:5])}"
-                f"{', ...' * (len(without) > 5)}; prefix= leaves parts of a model out",
+                f"{', ...' * (len(without) > 5)}; prefix= (--prefix) leaves parts of a model out",
                 stacklevel=2,
             )
 

@@ -12,6 +12,16 @@ Numbers = Sequence[float]  # [N]
 Gram = Sequence[Numbers]  # [N, N] <v_i, v_j>, symmetric
 
 
+def mirrored(upper: Gram) -> list[list[float]]:
+    """The whole of a symmetric matrix from what is on and above its diagonal.
+
+    Numbers by hand: torch.triu starts a team of threads for a matrix of two rows as well, and on a
+    busy machine that team takes milliseconds to meet.
+    """
+    n = len(upper)
+    return [[upper[min(i, j)][max(i, j)] for j in range(n)] for i in range(n)]
+
+
 def lengths_and_cosines(products: Gram) -> tuple[list[float], list[list[float]]]:
     """|v_i| [N] and the products of the units [N, N]; a vector of zeros has no unit: 0."""
     lengths = [math.sqrt(row[i]) for i, row in enumerate(products)]

@@ -29,7 +29,8 @@ def report_nonfinite(merge: Merge, names: Sequence[str]) -> None:
         "merge: the inputs hold NaN or Inf:\n  "
         + "\n  ".join(lines[:SHOWN])
         + more
-        + "\nmend the checkpoints, or merge them as they are with nonfinite='allow'"
+        + "\nmend the checkpoints, or merge them as they are with nonfinite='allow' "
+        "(--nonfinite allow)"
     )
 
 

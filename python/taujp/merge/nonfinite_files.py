@@ -24,7 +24,8 @@ def report_nonfinite(plan: FilePlan, numbers: Iterable[int]) -> None:
     more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     raise CheckpointError(
         "\n  ".join(["merge: the inputs hold NaN or Inf:", *lines[:_SHOWN], *more])
-        + "\nmend the checkpoints, or merge them as they are with nonfinite='allow'"
+        + "\nmend the checkpoints, or merge them as they are with nonfinite='allow' "
+        "(--nonfinite allow)"
     )
 
 

@@ -55,6 +55,13 @@ class OutputLayout:
                 shutil.copyfile(source, content / path)
 
 
+def target_of(out: str | os.PathLike[str]) -> Path:
+    """The output's absolute path; MergeError for an empty one, which is not the current folder."""
+    if not os.fspath(out):
+        raise MergeError("out is '', an empty path; expected a name to write to")
+    return Path(os.path.abspath(out))
+
+
 def lay_out(
     assembly: Assembly,
     target: Path,

@@ -58,5 +58,5 @@ def _refuse(lost: list[str]) -> None:
         raise Overflow(
             f"merge: results are too large for float16, which ends at 65504: "
             f"{'; '.join(lost[:_SHOWN])}{more}; write bfloat16 or float32 (dtype), lower the "
-            f"coefficients, or write the infinities with nonfinite='allow'"
+            f"coefficients, or write the infinities with nonfinite='allow' (--nonfinite allow)"
         )

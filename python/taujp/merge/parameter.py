@@ -15,7 +15,7 @@ import taujp_ext
 from .coefficients import Row
 from .errors import MergeError
 from .formula import Blend
-from .gram import Gram
+from .gram import Gram, mirrored
 from .prepare import Merge
 
 _IN_CACHE = 1 << 16  # elements
@@ -111,8 +111,7 @@ class Parameter:
                 for part in parts:
                     self._check(part)
             total += found
-        upper = total.tolist()
-        return [[upper[min(i, j)][max(i, j)] for j in range(n)] for i in range(n)]
+        return mirrored(total.tolist())
 
     @property
     def _bases(self) -> int:

@@ -101,6 +101,17 @@ def whole_number(option: str, value: float, least: int, most: int) -> int:
     return int(number)
 
 
+def seed_of(seed: float) -> int:
+    """Any whole number, however large: each makes other coins."""
+    try:
+        whole = None if isinstance(seed, bool) or int(seed) != seed else int(seed)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None:
+        raise MergeError(f"seed is {seed!r}; expected a whole number")
+    return whole
+
+
 def one_of(option: str, value: str | None, choices: dict[str | None, str]) -> str:
     """The kernels' word for a choice."""
     if value not in choices:

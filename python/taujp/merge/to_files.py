@@ -14,7 +14,7 @@ from .errors import MergeError
 from .file_plan import FilePlan, plan_files
 from .fill_output import Progress, fill
 from .open_files import allow_open_files
-from .output_layout import SUFFIX, lay_out
+from .output_layout import SUFFIX, lay_out, target_of
 from .partial_output import PartialOutput, check_target
 from .prepare import Merge
 from .team import ALONE, Team, threads_each, torchrun_team
@@ -56,13 +56,12 @@ def assemble_to_files(
     The output grows in `.NAME.taujp-partial` beside it. After an error, Ctrl-C or a kill that is
     all there is; the same call goes on from it. Raises CheckpointError, MergeError, OSError.
     """
-    target = Path(os.path.abspath(out))
+    target = target_of(out)
     _check_shard_size(shard_size, target)
     team = torchrun_team() if ranks else ALONE
     layout = lay_out(assembly, target, donor=donor, sha256=sha256, shard_size=shard_size)
-    plan = plan_files(
-        assembly, layout, threads=threads or threads_each(team), device=_there(device)
-    )
+    each = threads_each(team) if threads is None else threads
+    plan = plan_files(assembly, layout, threads=each, device=_there(device))
     allow_open_files(len(plan.inputs) + len(plan.outputs))
     _check_files_only(plan, team)
     check_target(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,18 @@ from taujp.merge.assembly import Assembly
 from taujp.merge.errors import MergeError
 
 from .card import card_files
-from .chat_template import chat_template, template_of
+from .chat_template import chat_template
 from .config import DTYPES, Configuration
 from .grouping import Grouping
-from .keys import stray_keys
 from .models import Model, check_architectures, open_models
+from .notes import configuration_notes, lacking_notes
 from .outline import Outline
 from .output_config import output_config
 from .output_folder import output_companions
-from .peer_method import PeerMethod, find_peer_method, parameter_names, unused_parameters
+from .peer_method import find_peer_method
 from .reference import ModelReference
 from .regions import Alignment, Planner
 from .same_names import with_names_of
-from .settings import Settings
 
 if TYPE_CHECKING:
     from .tokenizer_plan import TokenizerPlan
@@ -71,14 +70,15 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     Raises: MergeError, CheckpointError: all missing or reshaped tensors at once.
     """
     method = find_peer_method(config.method)
-    said = [*_said(config, method)]
+    said = [*configuration_notes(config, method)]
     models, notes = _models(config, choices)
     plan = _tokenizer(config, models)
     align = None if plan is None else _alignment(plan, config, choices)
     outline = Planner(config, method, models, align, choices.missing).outline()
     grouping = Grouping(config, method, choices.seed, choices.rounding, choices.nonfinite)
     merges = grouping.merges(outline)
-    notes += [*outline.notes, *(plan.notes if plan else ()), *_lacking(config, models)]
+    notes += [*outline.notes, *(plan.notes if plan else ())]
+    notes += lacking_notes(config, models, tokenizer=_with_tokenizer(plan, choices))
     if grouping.mixed:
         notes.append(
             f"{len(grouping.mixed)} tensors differ in dtype between the models and are written as "
@@ -102,15 +102,6 @@ def _models(
         models[reference], note = with_names_of(donor, model)
         notes += [note] if note else []
     return models, notes
-
-
-def _all_settings(config: Configuration) -> Iterator[Settings]:
-    yield config.parameters
-    for module in config.modules.values():
-        yield module.parameters
-        for part in module.slices:
-            yield part.parameters
-            yield from (source.parameters for source in part.sources)
 
 
 def _donor(outline: Outline) -> Checkpoint:
@@ -149,23 +140,9 @@ def _alignment(plan: TokenizerPlan, config: Configuration, choices: Choices) -> 
     )
 
 
-def _said(config: Configuration, method: PeerMethod) -> Iterator[str]:
-    """A sentence for what the configuration says and is not done, or not as in mergekit."""
-    yield from stray_keys(config.document, parameter_names())
-    if unused := unused_parameters(method, _all_settings(config)):
-        yield f"{method.name} has no parameter {', '.join(unused)}: without effect"
-    if config.double:
-        yield "dtype is float64: sums are made in float32 here, so that last bits may differ"
-
-
-def _lacking(config: Configuration, models: Mapping[ModelReference, Model]) -> Iterator[str]:
-    """A sentence for each thing that the output goes without because no input has it."""
-    donor = models[config.models[0]]
-    folders = [model.folder for model in models.values() if model.folder is not None]
-    if not donor.config:
-        yield f"{donor.name} has no config.json: the output gets no config and no tokenizer"
-    elif config.chat_template == "auto" and not any(map(template_of, folders)):
-        yield "chat_template is auto, and no model has a chat template: the output gets none"
+def _with_tokenizer(plan: TokenizerPlan | None, choices: Choices) -> bool:
+    """Whether the output is to get one."""
+    return plan is not None or choices.copy_tokenizer
 
 
 def _companions(
@@ -191,10 +168,11 @@ def _companions(
         tied_head=False if outline.untied and donor.config.get("tie_word_embeddings") else None,
     )
     folders = [model.folder for model in models.values() if model.folder is not None]
+    template = chat_template(config.chat_template, folders)
     return output_companions(
         donor.folder,
         written,
         tokenizer=plan,
         copy_tokenizer=choices.copy_tokenizer,
-        chat_template=chat_template(config.chat_template, folders),
+        chat_template=template if _with_tokenizer(plan, choices) else None,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from taujp.merge.errors import MergeError
 
 from .keys import MODEL_KEYS, MODULE_KEYS, SLICE_KEYS, SOURCE_KEYS, WHOLE_KEYS, part_of
-from .reading import list_of, mapping_of, text_of
+from .reading import list_of, mapping_of, span_of, text_of
 from .reference import ModelReference, model_reference
 from .settings import Settings, settings_of
 from .tokenizer_spec import TokenizerSpec, tokenizer_spec
@@ -170,12 +170,9 @@ def _slices(where: str, value: Any) -> tuple[Slice, ...]:
 
 def _source(where: str, value: Any) -> Source:
     found = part_of(where, value, SOURCE_KEYS)
-    span = found.get("layer_range")
-    whole = isinstance(span, list | tuple) and [type(x) for x in span] == [int, int]
-    if not whole or not 0 <= span[0] < span[1]:  # type: ignore[index]
-        raise MergeError(f"{where}.layer_range is {span!r}; expected [first, one past the last]")
+    layers = span_of(f"{where}.layer_range", found.get("layer_range"))
     settings = settings_of(f"{where}.parameters", found.get("parameters"))
-    return Source(_model(where, found), (span[0], span[1]), settings)  # type: ignore[index]
+    return Source(_model(where, found), layers, settings)
 
 
 def _model(where: str, found: Mapping[str, Any]) -> ModelReference:

@@ -33,3 +33,20 @@ def text_of(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise MergeError(f"{where} is {value!r:.80}; expected a text")
     return value
+
+
+def span_of(where: str, value: Any) -> tuple[int, int]:
+    """[first, one past the last] of layers: [0, 4], and as in mergekit ["0", "4"] or [0.0, 4.0]."""
+    ends = [*map(_whole, value)] if isinstance(value, list | tuple) else []
+    if len(ends) != 2 or not 0 <= ends[0] < ends[1]:
+        raise MergeError(f"{where} is {value!r:.80}; expected [first, one past the last]")
+    return ends[0], ends[1]
+
+
+def _whole(value: Any) -> int:
+    """A whole number, or a text of one; -1, which is none that counts, for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return -1
+    return int(number) if number.is_integer() else -1

@@ -10,6 +10,7 @@ from typing import Any
 
 from taujp.merge.errors import MergeError
 from taujp.merge.fill_output import Progress
+from taujp.merge.output_layout import target_of
 from taujp.merge.to_files import assemble_to_files
 
 from .build import Built, Choices, build
@@ -60,7 +61,7 @@ def mergekit(
     """
     say = tell or (lambda note: warnings.warn(note, stacklevel=3))
     chosen = Choices(**choices)
-    target = Path(os.path.abspath(out))
+    target = target_of(out)
     if target.suffix == ".safetensors":
         raise MergeError(f"out is {str(target)!r}, one file; a merge makes a model's folder")
     for document, folder, last in steps(config, target, intermediates):
@@ -95,7 +96,7 @@ def planned(
     Raises: MergeError for documents that need a named one that is not made yet.
     """
     waiting: set[str] = set()
-    for document, folder, _ in steps(config, Path(os.path.abspath(out)), intermediates):
+    for document, folder, _ in steps(config, target_of(out), intermediates):
         if not folder.exists():
             waiting.add(str(folder))
         lacking = [m.model.path for m in document.config.models if m.model.path in waiting]

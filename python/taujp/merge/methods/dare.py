@@ -1,7 +1,7 @@
 """DARE: drop at random, rescale what is left."""
 
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_of
+from ..recipe import Recipe, one_each, one_of, seed_of
 from .ties import ELECTIONS
 
 RESCALES: dict[str | None, str] = {"density": "density", "l1": "l1", None: "none"}
@@ -22,7 +22,7 @@ def _dare(
         rescale=one_of("rescale", rescale, RESCALES),
         normalize=normalize,
         density=one_each("density", density, n),
-        seed=int(seed),
+        seed=seed_of(seed),
     )
 
 

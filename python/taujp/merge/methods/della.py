@@ -2,7 +2,7 @@
 
 from ..errors import MergeError
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_of
+from ..recipe import Recipe, one_each, one_of, seed_of
 from .dare import RESCALES
 from .ties import ELECTIONS
 
@@ -72,5 +72,5 @@ def _della(
         normalize=normalize,
         density=densities,
         spread=halves,
-        seed=int(seed),
+        seed=seed_of(seed),
     )

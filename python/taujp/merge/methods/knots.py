@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..formula import Formula
 from ..method import tensor_method
-from ..recipe import coin_key, one_each, one_of
+from ..recipe import coin_key, one_each, one_of, seed_of
 from .ties import ELECTIONS, TRIMS
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def knots(
     shares = one_each("density", density, n)
     kind = one_of("thin", thin, THINNINGS)
     fold = one_of("election", election, {k: v for k, v in ELECTIONS.items() if k})
+    drawn_by = seed_of(seed)
 
     together = one_of("trim", trim, TRIMS) == "model" and kind == "largest"
 
@@ -61,7 +62,7 @@ def knots(
             if together and basis is not None:
                 part.mul_(part.abs() >= parameter.found[i])
             else:
-                _thin(part, share, kind, coin_key(int(seed), i, parameter.name))
+                _thin(part, share, kind, coin_key(drawn_by, i, parameter.name))
         for row in parameter.rows:
             result = folded(parts, row, fold=fold, normalize=normalize)
             yield result if basis is None else (basis @ result.double()).view(parameter.shape)

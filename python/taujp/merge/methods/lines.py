@@ -38,7 +38,7 @@ def lines(n: int, *, alpha: float | None = None, beta: float = 0.5) -> Formula:
         if not towers:
             raise MergeError(
                 "no parameter has a numbered block in its name, as blocks.3.weight; lines scales "
-                "by depth: use task_arithmetic, or rename="
+                "by depth: use task_arithmetic, or rename= (--rename)"
             )
         scale = start + rise * depth(name, towers)
         return tuple(c * scale for c in row)
