@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import compileall
+import importlib.util
 import json
 import os
 import sys
@@ -19,6 +21,14 @@ def add_peer_python(parser: argparse.ArgumentParser) -> None:
         help="an interpreter with mergekit 0.1.5, `mergekit-yaml` beside it (default: "
         "TAUJP_PEER_PYTHON); without it only ours is timed",
     )
+
+
+def compile_taujp() -> None:
+    """Leaves bytecode beside the sources, as pip does: a first run would make it, or none ever."""
+    for package in ("taujp", "taujp_ext"):
+        found = importlib.util.find_spec(package)
+        if found is not None and found.origin is not None:
+            compileall.compile_dir(Path(found.origin).parent, quiet=2)
 
 
 def taujp_merge(

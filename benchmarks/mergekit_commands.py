@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commands import add_peer_python, mergekit_of
+from commands import add_peer_python, compile_taujp, mergekit_of
 from llama import COUNT, DEFAULT_CACHE, Scratch, models
 from measure import Ran, run_command
 from mergekit_agreement import compare
@@ -72,6 +72,7 @@ CASES = {
 
 def main() -> None:
     arguments = parsed()
+    compile_taujp()
     base, tuned = models(arguments.cache)
     kept = Kept(arguments.cache / "mergekit-commands.json")
     record = Record("mergekit_commands")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import platform
 
@@ -29,9 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata  # every command would pay for it
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return "not installed"
 
 
