@@ -8,7 +8,7 @@ from ..recipe import Recipe
     "arcee_fusion",
     checkpoints=(1, 1),
     weighted=False,
-    cost="four passes: divergences, quartiles, the merge; a tensor in memory",
+    cost="four passes: divergences, quartiles, the merge",
 )
 def arcee_fusion(n: int) -> Recipe:
     """Fuse a fine-tune into its base by its important changes alone.

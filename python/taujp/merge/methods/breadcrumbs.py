@@ -24,7 +24,7 @@ def _breadcrumbs(
     )
 
 
-@merge_method("breadcrumbs", cost="two passes: ranks, then the merge; a tensor in memory")
+@merge_method("breadcrumbs", cost="two passes: ranks, then the merge")
 def breadcrumbs(
     n: int,
     *,
@@ -45,7 +45,7 @@ def breadcrumbs(
     )
 
 
-@merge_method("breadcrumbs_ties", cost="two passes: ranks, then the merge; a tensor in memory")
+@merge_method("breadcrumbs_ties", cost="two passes: ranks, then the merge")
 def breadcrumbs_ties(
     n: int,
     *,

@@ -6,7 +6,7 @@ from ..recipe import Recipe, one_each, one_of, seed_of
 from .dare import RESCALES
 from .ties import ELECTIONS
 
-COST = "ranks in rows, twice where an L1 norm is kept; a tensor in memory"
+COST = "ranks in rows; a bit an element is kept where an L1 norm is"
 
 
 @merge_method("della", cost=COST)

@@ -15,9 +15,7 @@ def ram(n: int, *, epsilon: float = 1e-5) -> Recipe:
     return Recipe(fold="own_or_mean", dials=(one_number("epsilon", epsilon, 0.0, float("inf")),))
 
 
-@merge_method(
-    "ramplus_tl", weighted=False, cost="two passes: counts, then the merge; a tensor in memory"
-)
+@merge_method("ramplus_tl", weighted=False, cost="two passes: counts, then the merge")
 def ramplus_tl(n: int, *, ratio: float = 0.1, most: float = 0.2, epsilon: float = 1e-5) -> Recipe:
     """RAM with unique changes scaled up by how much of a model's changes are shared.
 

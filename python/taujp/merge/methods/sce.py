@@ -4,9 +4,7 @@ from ..method import merge_method
 from ..recipe import Recipe, one_number
 
 
-@merge_method(
-    "sce", weighted=False, cost="four passes: variances, squares, the merge; a tensor in memory"
-)
+@merge_method("sce", weighted=False, cost="three passes: variances, squares, the merge")
 def sce(n: int, *, density: float = 1.0) -> Recipe:
     """Fuse models of one base by what they changed differently, the strongest change weighing most.
 

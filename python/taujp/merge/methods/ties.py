@@ -13,7 +13,7 @@ TRIMS: dict[str | None, str] = {"tensor": "tensor", "model": "model"}
 NORMS: dict[str | None, str] = {None: "none", "l1": "l1"}
 
 
-@merge_method("ties", cost="two passes: ranks, then the merge; a tensor in memory")
+@merge_method("ties", cost="two passes: ranks, then the merge")
 def ties(
     n: int,
     *,
