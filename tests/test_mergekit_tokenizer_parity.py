@@ -69,6 +69,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory):
     return families
 
 
+def rows_of_both(
+    ours: Path, theirs: Path, name: str
+) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+    """(token, our row, mergekit's), of the same tokens."""
+    found, expected = rows_by_token(ours, name), rows_by_token(theirs, name)
+    assert found.keys() == expected.keys()
+    return [(token, found[token], row) for token, row in expected.items()]
+
+
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_rows_and_tokens_are_mergekits(
@@ -84,13 +93,11 @@ def test_rows_and_tokens_are_mergekits(
     theirs = both.by_mergekit(config, models, tmp_path)
     ours = by_taujp(config, models, tmp_path, rounding="stepwise")
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        found, expected = rows_by_token(ours, name), rows_by_token(theirs, name)
-        assert found.keys() == expected.keys()
-        for token, row in expected.items():
+        for token, found, expected in rows_of_both(ours, theirs, name):
             if dtype == torch.float32:  # sums in another order
-                torch.testing.assert_close(found[token], row, rtol=1e-6, atol=1e-7)
+                torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
             else:
-                assert_same_bits(found[token], row, token)
+                assert_same_bits(found, expected, token)
 
 
 # not BERT: mergekit 0.1.5 ends with a TypeError over its optional weights
@@ -101,10 +108,8 @@ def test_other_families(both, folders, tmp_path: Path, family: str):  # noqa: F8
     theirs = both.by_mergekit(config, models, tmp_path)
     ours = by_taujp(config, models, tmp_path)
     name = EMBEDDINGS.get(family, "model.embed_tokens.weight")
-    found, expected = rows_by_token(ours, name), rows_by_token(theirs, name)
-    assert found.keys() == expected.keys()
-    for token, row in expected.items():
-        torch.testing.assert_close(found[token], row, rtol=1e-5, atol=1e-6)
+    for _, found, expected in rows_of_both(ours, theirs, name):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["fallback", "unigram"])
@@ -114,10 +119,8 @@ def test_vocabularies_of_sentencepiece(both, tmp_path: Path, kind: str):  # noqa
     theirs = both.by_mergekit(config, models, tmp_path)
     ours = by_taujp(config, models, tmp_path, rounding="stepwise")
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        found, expected = rows_by_token(ours, name), rows_by_token(theirs, name)
-        assert found.keys() == expected.keys()
-        for token, row in expected.items():
-            assert_same_bits(found[token], row, token)
+        for token, found, expected in rows_of_both(ours, theirs, name):
+            assert_same_bits(found, expected, token)
     load = transformers.AutoTokenizer.from_pretrained
     text = "the sea, stars \u00e9"
     assert load(ours).tokenize(text) == load(theirs).tokenize(text)

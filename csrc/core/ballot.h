@@ -26,7 +26,6 @@ struct Ballot {
   const uint32_t* limits;     // [length] by rank
   uint64_t *kept, *open;      // bits: what stays, what a rank has to decide
   uint64_t* order;            // [2 length]
-  uint32_t* left;             // [length]: the numbers of those still open
   float* row;                 // [length]
   uint32_t* coins;            // [length]
   uint32_t *counts, *starts;  // [kTables][bins], [bins + 1]
@@ -39,7 +38,6 @@ struct Ballot {
         kept(choice.room),
         open(kept + bit_words(length)),
         order(open + bit_words(length)),
-        left(reinterpret_cast<uint32_t*>(order)),
         row(reinterpret_cast<float*>(order + 2 * length)),
         coins(reinterpret_cast<uint32_t*>(row + length + kChoiceRest)),
         counts(coins + length + kChoiceRest),
