@@ -74,7 +74,7 @@ def test_breadcrumbs_keeps_what_a_stable_sort_keeps(distribution):
     assert torch.equal(merged["w"], kept_by_sort(tau, int(0.6 * SIZE), int(0.01 * SIZE)))
 
 
-@pytest.mark.parametrize("density", [0.05, 0.29, 0.9])
+@pytest.mark.parametrize("density", [1e-7, 0.05, 0.29, 0.9])
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_sce_keeps_a_share_of_what_varies(distribution, density):
     """One task vector beside an empty one: its square is the variance, and it alone is merged."""

@@ -1,7 +1,8 @@
 // One bit an element: what stays of a task vector, once it is known. Word w holds elements 64 w to
-// 64 w + 63; a reader may look at one word more than there are elements.
+// 64 w + 63; a reader may look at one word more than there are elements. (Little-endian.)
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 #include "core/portable.h"
 
@@ -11,9 +12,9 @@ TAUJP_INLINE int64_t bit_words(int64_t elements) { return (elements + 63) / 64; 
 
 // Bits from `first` on, the lowest 32 of them at least.
 TAUJP_INLINE uint64_t bits_from(const uint64_t* words, int64_t first) {
-  const int64_t shift = first % 64;
-  words += first / 64;
-  return words[0] >> shift | words[1] << 1 << (63 - shift);
+  uint64_t bits;
+  memcpy(&bits, reinterpret_cast<const char*>(words) + first / 8, sizeof bits);
+  return bits >> (first % 8);
 }
 
 // Writes `count` bits, behind which there are none, over zeros that begin at `first`. The words at

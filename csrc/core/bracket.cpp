@@ -13,12 +13,11 @@
 namespace taujp {
 namespace {
 
-constexpr int64_t kWorthwhile = 1 << 18;  // elements; below, three passes cost less than a sample
-constexpr int64_t kSampleRun = 256;       // elements read together
-constexpr int64_t kSample = 1 << 16;      // elements in all
-constexpr int64_t kGatherRun = 4096;      // elements gathered before they are appended
-constexpr double kMargin = 0.01;          // of all ranks, to both sides of the one wanted
-constexpr int64_t kMostGathered = 16;     // a 16th of all elements; more is a sample that misled
+constexpr int64_t kSampleRun = 256;    // elements read together
+constexpr int64_t kSample = 1 << 16;   // elements in all
+constexpr int64_t kGatherRun = 4096;   // elements gathered before they are appended
+constexpr double kMargin = 0.01;       // of all ranks, to both sides of the one wanted
+constexpr int64_t kMostGathered = 16;  // a 16th of all elements; more is a sample that misled
 
 using Words = std::vector<uint32_t>;
 
@@ -40,42 +39,6 @@ int64_t gather_piece(Run run, const Bracket* brackets, int ranks, Words* between
     }
   }
   return all;
-}
-
-// Every measure as bits at evenly spread places: [N] samples, or one.
-std::vector<Words> sample(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
-                          int64_t elements) {
-  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-  const int64_t step = std::max<int64_t>(1, elements / (kSample / kSampleRun));
-  const int measures = measures_of(recipe);
-  const std::vector<Bracket> everything(measures, {0, 0x7fffffffu});
-  std::vector<Words> samples(measures);
-  std::vector<int64_t> unused(measures);
-  int64_t next = step / 2;
-  for (const Tile& tile : tiles) {
-    const int64_t size = tile.end - tile.begin;
-    for (; next < tile.before + size; next += step) {
-      const int64_t begin = tile.begin + next - tile.before;
-      const Piece piece =
-          fetch({tile.parameter, begin, std::min(begin + kSampleRun, tile.end), next}, 0);
-      const Run run =
-          make_run(recipe, piece.parameter, piece.begin, piece.end, nullptr, scratch.get());
-      gather_piece(run, everything.data(), 1, samples.data(), unused.data());
-    }
-  }
-  return samples;
-}
-
-// The bits between which the wanted-th largest lies, if the sample speaks for all.
-Bracket bracket_of(Words sample, int64_t wanted, int64_t elements) {
-  const double from_below = 1.0 - static_cast<double>(wanted) / static_cast<double>(elements);
-  const auto at = [&](double share) {
-    const auto place = sample.begin() + static_cast<int64_t>(share * sample.size());
-    std::nth_element(sample.begin(), place, sample.end());
-    return *place;
-  };
-  const double low = from_below - kMargin, high = from_below + kMargin;
-  return {low <= 0 ? 0u : at(low), high >= 1 ? 0x7fffffffu : at(high)};
 }
 
 // What one pass brought: above each bracket, and in it tile by tile.
@@ -116,22 +79,6 @@ Gathered gather(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetc
   return gathered;
 }
 
-// The threshold for one rank; false where it is not in the bracket.
-bool settle(RankSearch& search, int k, int64_t above, Words between) {
-  const int64_t wanted = search.wanted[k], missing = wanted - above;
-  if (search.edges && (wanted <= 0 || wanted >= search.size)) return true;  // finish() knows
-  if (missing <= 0 || missing > static_cast<int64_t>(between.size())) return false;
-  const auto place = between.begin() + missing - 1;
-  std::nth_element(between.begin(), place, between.end(), std::greater<uint32_t>());
-  const uint32_t threshold = *place;
-  const int64_t larger = std::count_if(between.begin(), between.end(),
-                                       [&](uint32_t bits) { return bits > threshold; });
-  const int64_t equal = std::count(between.begin(), between.end(), threshold);
-  search.query.prefix[k] = threshold;
-  search.equals_kept[k] = missing - larger == equal ? -1 : missing - larger;
-  return true;
-}
-
 // All searches from what was gathered for them: see find_by_bracket.
 bool settle_all(const Gathered& gathered, int threads, std::vector<RankSearch>& searches,
                 std::vector<int64_t>& equal) {
@@ -155,13 +102,59 @@ bool settle_all(const Gathered& gathered, int threads, std::vector<RankSearch>& 
   return true;
 }
 
-// Samples that tell the share of the elements that are not zero.
-double share_of_nonzero(const Words& sample) {
-  const auto zeros = std::count(sample.begin(), sample.end(), 0u);
-  return 1.0 - static_cast<double>(zeros) / static_cast<double>(sample.size());
+}  // namespace
+
+std::vector<Words> sample(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
+                          int64_t elements) {
+  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
+  const int64_t step = std::max<int64_t>(1, elements / (kSample / kSampleRun));
+  const int measures = measures_of(recipe);
+  const std::vector<Bracket> everything(measures, {0, 0x7fffffffu});
+  std::vector<Words> samples(measures);
+  std::vector<int64_t> unused(measures);
+  int64_t next = step / 2;
+  for (const Tile& tile : tiles) {
+    const int64_t size = tile.end - tile.begin;
+    for (; next < tile.before + size; next += step) {
+      const int64_t begin = tile.begin + next - tile.before;
+      const Piece piece =
+          fetch({tile.parameter, begin, std::min(begin + kSampleRun, tile.end), next}, 0);
+      const Run run =
+          make_run(recipe, piece.parameter, piece.begin, piece.end, nullptr, scratch.get());
+      gather_piece(run, everything.data(), 1, samples.data(), unused.data());
+    }
+  }
+  return samples;
 }
 
-}  // namespace
+Bracket bracket_of(Words sample, int64_t wanted, int64_t elements) {
+  const double from_below = 1.0 - static_cast<double>(wanted) / static_cast<double>(elements);
+  auto sorted = sample.begin();  // up to here
+  const auto at = [&](double share) {
+    const auto place = sample.begin() + static_cast<int64_t>(share * sample.size());
+    std::nth_element(sorted, place, sample.end());
+    sorted = place;
+    return *place;
+  };
+  const double low = from_below - kMargin, high = from_below + kMargin;
+  const uint32_t lowest = low <= 0 ? 0u : at(low);
+  return {lowest, high >= 1 ? 0x7fffffffu : at(high)};
+}
+
+bool settle(RankSearch& search, int k, int64_t above, Words between) {
+  const int64_t wanted = search.wanted[k], missing = wanted - above;
+  if (search.edges && (wanted <= 0 || wanted >= search.size)) return true;  // finish() knows
+  if (missing <= 0 || missing > static_cast<int64_t>(between.size())) return false;
+  const auto place = between.begin() + missing - 1;
+  std::nth_element(between.begin(), place, between.end(), std::greater<uint32_t>());
+  const uint32_t threshold = *place;
+  const int64_t larger = std::count_if(between.begin(), between.end(),
+                                       [&](uint32_t bits) { return bits > threshold; });
+  const int64_t equal = std::count(between.begin(), between.end(), threshold);
+  search.query.prefix[k] = threshold;
+  search.equals_kept[k] = missing - larger == equal ? -1 : missing - larger;
+  return true;
+}
 
 bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
                      int threads, std::vector<RankSearch>& searches, std::vector<int64_t>& equal) {
@@ -179,27 +172,6 @@ bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const
   const Gathered gathered = gather(recipe, tiles, fetch, threads, brackets, ranks, most);
   if (gathered.above.empty()) return false;
   return settle_all(gathered, threads, searches, equal);
-}
-
-bool find_share_by_bracket(const Recipe& recipe, const View& view, double share,
-                           std::vector<RankSearch>& searches, std::vector<int64_t>& equal) {
-  const int64_t elements = searches[0].size;
-  if (elements < kWorthwhile) return false;
-  const std::vector<Tile> tiles = view.tiles();
-  const Words drawn = sample(recipe, tiles, view.fetch, elements)[0];
-  const double wanted = share * share_of_nonzero(drawn) * static_cast<double>(elements);
-  // Nothing lies in the second one: it counts what is above 0.
-  const std::vector<Bracket> brackets = {bracket_of(drawn, static_cast<int64_t>(wanted), elements),
-                                         {1, 0}};
-  Gathered gathered =
-      gather(recipe, tiles, view.fetch, view.threads, brackets, 2, elements / kMostGathered);
-  if (gathered.above.empty()) return false;
-  searches[0].wanted[0] = share_of(share, gathered.above[1]);
-  for (size_t tile = 1; tile < tiles.size(); ++tile)
-    gathered.between[tile] = std::move(gathered.between[2 * tile]);
-  gathered.between.resize(tiles.size());
-  gathered.above.resize(1);
-  return settle_all(gathered, view.threads, searches, equal);
 }
 
 }  // namespace taujp

@@ -10,14 +10,22 @@
 
 namespace taujp {
 
+constexpr int64_t kWorthwhile = 1 << 18;  // elements; below, three passes cost less than a sample
+
 // True: all searches are done, and equal [tiles][N][ranks] counts the elements at each threshold.
 // False: everything is as it was.
 bool find_by_bracket(const Recipe& recipe, const std::vector<Tile>& tiles, const Fetch& fetch,
                      int threads, std::vector<RankSearch>& searches, std::vector<int64_t>& equal);
 
-// The same of one measure, where a share of what is not zero lies above: how much that is the pass
-// counts as well. False: the search may have got its `wanted`.
-bool find_share_by_bracket(const Recipe& recipe, const View& view, double share,
-                           std::vector<RankSearch>& searches, std::vector<int64_t>& equal);
+// Every measure as bits at evenly spread places: [N] samples, or one of variances.
+std::vector<std::vector<uint32_t>> sample(const Recipe& recipe, const std::vector<Tile>& tiles,
+                                          const Fetch& fetch, int64_t elements);
+
+// The bits between which the wanted-th largest lies, if the sample speaks for all.
+Bracket bracket_of(std::vector<uint32_t> sample, int64_t wanted, int64_t elements);
+
+// Finds threshold k, from how many elements lie above a bracket and the bits of those within it;
+// false where it is not among them.
+bool settle(RankSearch& search, int k, int64_t above, std::vector<uint32_t> between);
 
 }  // namespace taujp

@@ -69,16 +69,5 @@ static void keep_window(float* row, const float* measured, int64_t count, const 
   });
 }
 
-// Bits of what a sieve keeps of `measured`.
-static void note_window(const float* measured, int64_t count, const Sieve& sieve, int64_t row_start,
-                        uint64_t* kept) {
-  with_window(sieve, row_start, count, [&](const auto& window) TAUJP_INLINE_LAMBDA {
-    for (int64_t j = 0; j < count; j += kLanes) {
-      const uint64_t set = lane_set(window.keeps(magnitude_bits(at(measured, j)), j));
-      kept[j / 64] |= set << (j % 64);
-    }
-  });
-}
-
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

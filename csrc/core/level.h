@@ -3,6 +3,7 @@
 #include "core/chosen.h"
 #include "core/divergences.h"
 #include "core/folding.h"
+#include "core/noted.h"
 #include "core/ranks.h"
 #include "core/rows.h"
 #include "core/sums.h"
@@ -15,8 +16,7 @@ namespace TAUJP_LEVEL {
 template <class Steps, template <class, class> class Formula, bool normalize>
 static void merge_row(const Run& run, int64_t first, int64_t count, Floats& poison) {
   read_base(run, first, count, poison);
-  for (int i = 0; i < run.checkpoints; ++i) read_tau<Steps>(run, i, first, count, poison);
-  sparsify_rows<Steps>(run, first, count);
+  for (int i = 0; i < run.checkpoints; ++i) read_survivors<Steps>(run, i, first, count, poison);
   FromRows taus{run};
   fold_results<Steps, Formula, normalize>(run, taus, first, count);
 }
@@ -84,9 +84,9 @@ static bool merge(const Run& run) {
   return false;
 }
 
-static const Level this_level = {TAUJP_LEVEL_NAME, merge,          count_digits, gather,
-                                 count_equal,      sum_magnitudes, sum_products, sum_squares,
-                                 count_changes,    divergences,    thin,         choose};
+static const Level this_level = {
+    TAUJP_LEVEL_NAME, merge,       count_digits,  gather,      note, count_equal, sum_magnitudes,
+    sum_products,     sum_squares, count_changes, divergences, thin, choose};
 
 }  // namespace TAUJP_LEVEL
 }  // namespace taujp

@@ -2,7 +2,7 @@
 // to hold the code that CUDA runs against the SIMD levels (TAUJP_SIMD=scalar).
 #include <algorithm>
 
-#include "core/element.h"
+#include "core/scalar_rows.h"
 
 namespace taujp {
 namespace {
@@ -46,20 +46,29 @@ void gather(const Run& run, const Bracket* brackets, int ranks, int64_t room, in
       }
 }
 
+NoteCounts note(const Run& run, const Bracket& bracket, const Notes& notes) {
+  NoteCounts counts{};
+  for (int64_t j = run.begin; j < run.end; ++j) {
+    const uint32_t bits = magnitude_bits(variance_at(run, j));
+    const int64_t place = j - run.begin;
+    const uint64_t bit = uint64_t{1} << (place % 64);
+    counts.nonzero += bits > 0;
+    if (bits > bracket.high) {
+      notes.above[place / 64] |= bit;
+      ++counts.above;
+    } else if (bits >= bracket.low) {
+      notes.within[place / 64] |= bit;
+      notes.values[counts.within++] = bits;
+    }
+  }
+  return counts;
+}
+
 void count_equal(const Run& run, const uint32_t* bits, int ranks, int64_t* counts) {
   for (int i = 0; i < measures_of(run); ++i)
     for (int rank = 0; rank < ranks; ++rank)
       for (int64_t j = run.begin; j < run.end; ++j)
         counts[i * ranks + rank] += magnitude_bits(measure_at(run, i, j)) == bits[i * ranks + rank];
-}
-
-template <class Term>
-double tree_sum(int64_t begin, int64_t end, Term term) {
-  double lanes[16];
-  for (int lane = 0; lane < 16; ++lane) lanes[lane] = lane_sum(begin, end, lane, term);
-  for (int half = 8; half > 0; half /= 2)
-    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  return lanes[0];
 }
 
 void sum_magnitudes(const Run& run, double* sums) {
@@ -119,66 +128,9 @@ void divergences(const Run& run, int i, float* factors) {
     *factors++ = divergence_of_row(run, i, begin, begin + run.row);
 }
 
-// A whole row of tau_i, as it is; returns 0, or NaN where it was not finite.
-template <class Steps>
-float read_row(const Run& run, int i, int64_t begin, float* row) {
-  float poison = 0.0f;
-  for (int64_t j = 0; j < run.row; ++j) {
-    poison += run.subtract_base ? load(run.base, begin + j) * 0.0f : 0.0f;
-    row[j] = tau_at<Steps>(run, i, begin + j, poison);
-  }
-  return poison;
-}
-
-template <class Steps>
-bool thin_rows(const Run& run, int i, const Thinning& thinning) {
-  float poison = 0.0f;
-  float* row = reinterpret_cast<float*>(thinning.room);
-  for (int64_t begin = run.begin; begin < run.end; begin += run.row) {
-    float* out = thinning.out + (begin - run.begin);
-    poison += read_row<Steps>(run, i, begin, row);
-    for (int64_t j = 0; j < run.row; ++j)
-      out[j] = thinning.limits == nullptr
-                   ? row[j]
-                   : thinned_at<Steps>(row, run.row, j, run.first + begin + j, thinning.limits,
-                                       thinning.scales, thinning.key);
-  }
-  return poison != 0.0f;
-}
-
-bool thin(const Run& run, int i, const Thinning& thinning) {
-  switch (run.rounding) {
-    case Rounding::f16: return thin_rows<Stepwise<Dtype::f16>>(run, i, thinning);
-    case Rounding::bf16: return thin_rows<Stepwise<Dtype::bf16>>(run, i, thinning);
-    default: return thin_rows<Exact>(run, i, thinning);
-  }
-}
-
-void choose(const Run& run, int i, const Choice& choice) {
-  double* sums = choice.sums;
-  for (int64_t begin = run.begin; begin < run.end; begin += run.row) {
-    const auto value = [&](int64_t j) { return tau_as_asked(run, i, begin + j); };
-    const auto stays = [&](int64_t j) {
-      const uint32_t limit = choice.limits[rank_in_row(run.row, j, value)];
-      return is_head(run.first + begin + j, choice.key, limit);
-    };
-    for (int64_t j = 0; j < run.row; ++j) {
-      const uint64_t bit = stays(j);
-      place_bits(&bit, 1, choice.kept, choice.kept_first + begin + j);
-    }
-    if (sums == nullptr) continue;
-    sums[i] += tree_sum(0, run.row, [&](int64_t j) { return absolute(value(j)); });
-    sums[run.checkpoints + i] += tree_sum(0, run.row, [&](int64_t j) {
-      const int64_t place = choice.kept_first + begin + j;
-      return (bits_from(choice.kept, place) & 1) != 0 ? absolute(value(j)) : 0.0f;
-    });
-    sums += 2 * run.checkpoints;
-  }
-}
-
-const Level this_level = {"scalar",      merge,          count_digits, gather,
-                          count_equal,   sum_magnitudes, sum_products, sum_squares,
-                          count_changes, divergences,    thin,         choose};
+const Level this_level = {"scalar",    merge,          count_digits, gather,      note,
+                          count_equal, sum_magnitudes, sum_products, sum_squares, count_changes,
+                          divergences, thin,           choose};
 
 }  // namespace
 

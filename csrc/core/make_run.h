@@ -2,6 +2,7 @@
 #pragma once
 #include "core/recipe.h"
 #include "core/run.h"
+#include "core/survivors.h"
 
 namespace taujp {
 
@@ -33,6 +34,18 @@ inline Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t be
   for (size_t d = 0; d < recipe.dials.size() && d < kDials; ++d)
     run.dials[d] = static_cast<float>(recipe.dials[d]);
   run.scratch = scratch;
+  return run;
+}
+
+// The same of what survives, whose bits() are given as well.
+inline Run make_run(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
+                    const Survivors& survivors, const std::vector<const uint64_t*>& bits,
+                    float* scratch) {
+  const auto& sieves = survivors.sieves;
+  Run run =
+      make_run(recipe, parameter, begin, end, sieves.empty() ? nullptr : sieves.data(), scratch);
+  run.kept = bits.empty() ? nullptr : bits.data();
+  run.kept_first = parameter.first;
   return run;
 }
 

@@ -7,12 +7,15 @@
 namespace taujp {
 namespace TAUJP_LEVEL {
 
-static void read_tau_as_asked(const Run& run, int i, int64_t first, int64_t count) {
+template <class Stays = AllStays>
+static void read_tau_as_asked(const Run& run, int i, int64_t first, int64_t count,
+                              const Stays& stays = {}) {
   Floats poison(0.0f);
   switch (run.rounding) {
-    case Rounding::f16: return read_tau<Stepwise<Dtype::f16>>(run, i, first, count, poison);
-    case Rounding::bf16: return read_tau<Stepwise<Dtype::bf16>>(run, i, first, count, poison);
-    default: return read_tau<Exact>(run, i, first, count, poison);
+    case Rounding::f16: return read_tau<Stepwise<Dtype::f16>>(run, i, first, count, poison, stays);
+    case Rounding::bf16:
+      return read_tau<Stepwise<Dtype::bf16>>(run, i, first, count, poison, stays);
+    default: return read_tau<Exact>(run, i, first, count, poison, stays);
   }
 }
 
@@ -60,13 +63,17 @@ TAUJP_INLINE void each_measure(const Run& run, Visit visit) {
   }
 }
 
-// Leaves of row i of tau what its sieve keeps; that of variances is one for all rows.
+template <class Steps>
+TAUJP_INLINE KnownStays<Steps> known_stays(const Run& run, int i, int64_t first) {
+  return {run.kept[i], run.kept_first + first, Floats(run.sieves[i].scale)};
+}
+
+// Leaves of row i of tau what its sieve keeps.
 template <class Steps>
 static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
   float* row = row_of(run, i);
   const int64_t start = run.first + first;
-  if (run.kept != nullptr)
-    return keep_known<Steps>(row, count, run.kept[i], run.kept_first + first, run.sieves[i].scale);
+  if (run.kept != nullptr) return keep_known(row, count, known_stays<Steps>(run, i, first));
   switch (run.sparsifier) {
     case Sparsifier::none: return;
     case Sparsifier::random: return toss<Steps>(row, count, run.sieves[i], start);
@@ -77,21 +84,21 @@ static void sparsify_row(const Run& run, int i, int64_t first, int64_t count) {
   }
 }
 
-// Leaves of all rows of tau the elements whose variance the sieves keep.
+// Row i of what stays of tau: where that is known, while it is read.
 template <class Steps>
-static void keep_varied(const Run& run, int64_t first, int64_t count) {
-  uint64_t kept[kRow / 64 + 1] = {};
-  note_window(measured_variance(run, count), count, run.sieves[0], run.first + first, kept);
-  for (int i = 0; i < run.checkpoints; ++i)
-    keep_known<Steps>(row_of(run, i), count, kept, 0, run.sieves[i].scale);
+static void read_survivors(const Run& run, int i, int64_t first, int64_t count, Floats& poison) {
+  if (run.kept != nullptr)
+    return read_tau<Steps>(run, i, first, count, poison, known_stays<Steps>(run, i, first));
+  read_tau<Steps>(run, i, first, count, poison);
+  if (run.sieves != nullptr) sparsify_row<Steps>(run, i, first, count);
 }
 
-// Leaves of all rows, once they are read, what their sieves keep.
-template <class Steps>
-static void sparsify_rows(const Run& run, int64_t first, int64_t count) {
-  if (run.sieves == nullptr) return;
-  if (run.sparsifier == Sparsifier::variance) return keep_varied<Steps>(run, first, count);
-  for (int i = 0; i < run.checkpoints; ++i) sparsify_row<Steps>(run, i, first, count);
+// The same as the statistics see it.
+static void read_survivors_as_asked(const Run& run, int i, int64_t first, int64_t count) {
+  if (run.kept != nullptr)
+    return read_tau_as_asked(run, i, first, count, known_stays<Exact>(run, i, first));
+  read_tau_as_asked(run, i, first, count);
+  if (run.sieves != nullptr) sparsify_row<Exact>(run, i, first, count);
 }
 
 }  // namespace TAUJP_LEVEL

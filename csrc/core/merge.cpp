@@ -6,6 +6,7 @@
 #include "core/parallel.h"
 #include "core/scratch.h"
 #include "core/statistics.h"
+#include "core/thinned.h"
 #include "core/tiles.h"
 #include "core/windows.h"
 
@@ -28,11 +29,10 @@ bool merge_known(const Recipe& recipe, const Parameter& parameter, int64_t begin
                  const Statistics& found) {
   const Parameter merged = found.applied(parameter);
   if (recipe.sparsifier == Sparsifier::rank)
-    return merge_thinned(recipe, merged, begin, end, found.odds, found.thinned);
+    return merge_thinned(recipe, merged, begin, end, found.odds, found.survivors);
   const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-  return level().merge(make_run(recipe, merged, begin, end,
-                                found.sieves.empty() ? nullptr : found.sieves.data(),
-                                scratch.get()));
+  const std::vector<const uint64_t*> bits = found.survivors.bits();
+  return level().merge(make_run(recipe, merged, begin, end, found.survivors, bits, scratch.get()));
 }
 
 bool merge_run(const Recipe& recipe, const Parameter& run) {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/recipe.h"
+#include "core/survivors.h"
 #include "core/view.h"
 
 namespace taujp {
@@ -13,6 +14,6 @@ TAUJP_INLINE float scale_of_norms(double before, double after) {
 }
 
 // Scales every sieve so that the L1 norm of what it keeps is that of the whole (mergekit).
-void rescale_l1(const Recipe& recipe, const View& view, std::vector<Sieve>& sieves);
+void rescale_l1(const Recipe& recipe, const View& view, Survivors& survivors);
 
 }  // namespace taujp

@@ -30,15 +30,33 @@ TAUJP_INLINE Floats load_rest(const void* data, int64_t index, int64_t rest) {
   return load<format>(buffer, 0);
 }
 
-// row = round(x - base); returns 0 in every lane, or NaN where x was not finite.
-template <class Steps, Dtype format, bool has_base>
+// What stays of a row: everything ...
+struct AllStays {
+  TAUJP_INLINE Floats of(Floats x, int64_t) const { return x; }
+};
+
+// ... or what has its bit (all, where there are none), scaled.
+template <class Steps>
+struct KnownStays {
+  const uint64_t* kept;
+  int64_t first;  // the bit of element 0
+  Floats scale;
+
+  TAUJP_INLINE Floats of(Floats x, int64_t j) const {
+    const uint64_t set = kept == nullptr ? ~uint64_t{0} : bits_from(kept, first + j);
+    return only(static_cast<uint32_t>(set), Steps::round(x * scale));
+  }
+};
+
+// row = what stays of round(x - base); returns 0 in every lane, or NaN where x was not finite.
+template <class Steps, Dtype format, bool has_base, class Stays>
 static Floats read_row(const void* data, int64_t first, int64_t count, const float* base,
-                       float* row) {
+                       float* row, const Stays& stays) {
   Floats poison(0.0f);
   int64_t j = 0;
-  const auto take = [&](Floats x) __attribute__((always_inline)) {
+  const auto take = [&](Floats x) TAUJP_INLINE_LAMBDA {
     poison = fma(x, Floats(0.0f), poison);
-    put(row, j, has_base ? Steps::round(x - at(base, j)) : x);
+    put(row, j, stays.of(has_base ? Steps::round(x - at(base, j)) : x, j));
   };
   for (; j + kLanes <= count; j += kLanes) {
     // The next row of this source: many sources in turn are more than the hardware foresees.
@@ -50,15 +68,16 @@ static Floats read_row(const void* data, int64_t first, int64_t count, const flo
   return poison;
 }
 
-template <class Steps, bool has_base>
+template <class Steps, bool has_base, class Stays = AllStays>
 static Floats read_source(Source source, int64_t first, int64_t count, const float* base,
-                          float* row) {
+                          float* row, const Stays& stays = {}) {
   switch (source.dtype) {
     case Dtype::f32:
-      return read_row<Steps, Dtype::f32, has_base>(source.data, first, count, base, row);
+      return read_row<Steps, Dtype::f32, has_base>(source.data, first, count, base, row, stays);
     case Dtype::f16:
-      return read_row<Steps, Dtype::f16, has_base>(source.data, first, count, base, row);
-    default: return read_row<Steps, Dtype::bf16, has_base>(source.data, first, count, base, row);
+      return read_row<Steps, Dtype::f16, has_base>(source.data, first, count, base, row, stays);
+    default:
+      return read_row<Steps, Dtype::bf16, has_base>(source.data, first, count, base, row, stays);
   }
 }
 
@@ -69,23 +88,21 @@ static void read_base(const Run& run, int64_t first, int64_t count, Floats& pois
            read_source<Exact, false>(run.base, first, count, nullptr, row_of(run, run.checkpoints));
 }
 
-template <class Steps>
-static void read_tau(const Run& run, int i, int64_t first, int64_t count, Floats& poison) {
+template <class Steps, class Stays = AllStays>
+static void read_tau(const Run& run, int i, int64_t first, int64_t count, Floats& poison,
+                     const Stays& stays = {}) {
   const float* base = row_of(run, run.checkpoints);
   if (run.subtract_base)
-    poison = poison + read_source<Steps, true>(run.sources[i], first, count, base, row_of(run, i));
+    poison = poison +
+             read_source<Steps, true>(run.sources[i], first, count, base, row_of(run, i), stays);
   else
-    poison = poison + read_source<Steps, false>(run.sources[i], first, count, base, row_of(run, i));
+    poison = poison +
+             read_source<Steps, false>(run.sources[i], first, count, base, row_of(run, i), stays);
 }
 
-// Keeps what has its bit; all, where there are none.
 template <class Steps>
-static void keep_known(float* row, int64_t count, const uint64_t* kept, int64_t kept_first,
-                       float scale) {
-  for (int64_t j = 0; j < count; j += kLanes) {
-    const uint64_t set = kept == nullptr ? ~uint64_t{0} : bits_from(kept, kept_first + j);
-    put(row, j, only(static_cast<uint32_t>(set), Steps::round(at(row, j) * Floats(scale))));
-  }
+static void keep_known(float* row, int64_t count, const KnownStays<Steps>& stays) {
+  for (int64_t j = 0; j < count; j += kLanes) put(row, j, stays.of(at(row, j), j));
 }
 
 // What a coin is compared with, and what it lets through is multiplied with: the same for all ...

@@ -67,6 +67,15 @@ constexpr int64_t kGathered =
     16;                        // the largest register: what is gathered is written in whole ones
 constexpr int kDigits = 2048;  // 11 + 10 + 10 bits
 
+// Where `note` notes variances: see core/varied.h.
+struct Notes {
+  uint64_t *above, *within;  // bits over zeros, from the run's first element on
+  uint32_t* values;          // of those within, in order: room for the run and kGathered more
+};
+struct NoteCounts {
+  int64_t above, within, nonzero;
+};
+
 // By what, and where to, `thin` thins rows of a task vector: see core/thinned.h.
 struct Thinning {
   const uint32_t* limits;  // [row] by rank; null: everything stays
@@ -102,6 +111,9 @@ struct Level {
   // no less than the run.
   void (*gather)(const Run&, const Bracket* brackets, int ranks, int64_t room, int64_t* above,
                  uint32_t* between, int64_t* counts);
+  // Notes which elements' variances are above a bracket, and which are within it; counts them. The
+  // run begins at a multiple of 64 in the whole tensor.
+  NoteCounts (*note)(const Run&, const Bracket&, const Notes&);
   // counts[i][rank] += the elements whose measure i has exactly those bits.
   void (*count_equal)(const Run&, const uint32_t* bits, int ranks, int64_t* counts);
   // sums[i] += sum abs(tau_i), sums[N + i] += the same of what its sieve keeps, where there are

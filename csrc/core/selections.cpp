@@ -10,14 +10,6 @@
 
 namespace taujp {
 
-std::vector<Sieve> variance_sieves(const Recipe& recipe, const View& view) {
-  std::vector<Sieve> sieves(recipe.checkpoints);
-  if (view.parameter.size == 0) return sieves;
-  const Above keep = find_share_edge(recipe, view, recipe.density[0]);
-  for (Sieve& sieve : sieves) sieve.keep = keep;
-  return sieves;
-}
-
 std::vector<float> row_divergences(const Recipe& recipe, const View& view) {
   const int64_t row = std::max<int64_t>(view.parameter.row, 1), rows = view.parameter.size / row;
   const std::vector<Tile> tiles = view.tiles_of_rows();

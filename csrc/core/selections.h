@@ -1,14 +1,10 @@
-// Sieves that keep the same elements of all checkpoints, or what stands out of one.
+// What stands out of a checkpoint.
 #pragma once
 #include <vector>
 
 #include "core/view.h"
 
 namespace taujp {
-
-// SCE: of all checkpoints the elements with the floor(density * c) largest variances (equal ones:
-// the lowest indices), where c have any.
-std::vector<Sieve> variance_sieves(const Recipe& recipe, const View& view);
 
 // The divergence of every row of every checkpoint [N, rows]: merge/divergence.h.
 std::vector<float> row_divergences(const Recipe& recipe, const View& view);

@@ -4,6 +4,8 @@
 #include "core/selections.h"
 #include "core/sieves.h"
 #include "core/weights.h"
+#include "core/thinned.h"
+#include "core/varied.h"
 #include "core/windows.h"
 
 namespace taujp {
@@ -13,26 +15,26 @@ void sparsify(const Recipe& recipe, const View& view, Statistics& found) {
   switch (recipe.sparsifier) {
     case Sparsifier::none: return;
     case Sparsifier::magnitude:
-      found.sieves = recipe.over_model
-                         ? shifted(recipe.windows, view.parameter.before)
-                         : window_sieves(recipe, view.tiles(), view.fetch, view.threads);
+      found.survivors.sieves = recipe.over_model
+                                   ? shifted(recipe.windows, view.parameter.before)
+                                   : window_sieves(recipe, view.tiles(), view.fetch, view.threads);
       return;
-    case Sparsifier::random: found.sieves = coin_sieves(recipe, view.parameter); return;
+    case Sparsifier::random: found.survivors.sieves = coin_sieves(recipe, view.parameter); return;
     case Sparsifier::rank: found.odds = odds_by_rank(recipe, view.parameter.row); return;
-    case Sparsifier::variance: found.sieves = variance_sieves(recipe, view); return;
+    case Sparsifier::variance: found.survivors = varied(recipe, view); return;
     case Sparsifier::importance:
       found.factors = row_divergences(recipe, view);
       found.rows = found.factors.size() / recipe.checkpoints;
-      found.sieves = standing_out(recipe, found.applied(view));
+      found.survivors.sieves = standing_out(recipe, found.applied(view));
   }
 }
 
 void rescale(const Recipe& recipe, const View& view, Statistics& found) {
   if (recipe.rescale != Rescale::l1) return;
   if (recipe.sparsifier == Sparsifier::rank)
-    found.thinned = thinned_by_norms(recipe, view, found.odds);
+    found.survivors = thinned_by_norms(recipe, view, found.odds);
   else
-    rescale_l1(recipe, view, found.sieves);
+    rescale_l1(recipe, view, found.survivors);
 }
 
 }  // namespace
@@ -45,7 +47,7 @@ Statistics statistics_of(const Recipe& recipe, const View& view) {
   Statistics found;
   sparsify(recipe, view, found);
   rescale(recipe, view, found);
-  if (recipe.weighting != Weighting::given) found.coefs = weighed(recipe, view, found.sieves);
+  if (recipe.weighting != Weighting::given) found.coefs = weighed(recipe, view, found.survivors);
   return found;
 }
 

@@ -4,17 +4,17 @@
 #include <vector>
 
 #include "core/recipe.h"
-#include "core/thinned.h"
+#include "core/odds_by_rank.h"
+#include "core/survivors.h"
 #include "core/view.h"
 
 namespace taujp {
 
 struct Statistics {
-  std::vector<Sieve> sieves;   // [N], or none where nothing is sparsified
+  Survivors survivors;         // of rank: where L1 norms are kept
   std::vector<float> factors;  // [N, rows]: importance
   int64_t rows = 0;
   std::vector<OddsByRank> odds;  // [N]: rank
-  Thinned thinned;               // rank, where L1 norms are kept
   std::vector<float> coefs;      // [K, N] where they are weighed, else none
 
   // The parameter, or a run of its elements, as it is merged.

@@ -10,11 +10,12 @@
 
 namespace taujp {
 
-// [cells] sums of what `add(run, sums)` adds for each block, the sieves (or none) applied.
+// [cells] sums of what `add(run, sums)` adds for each block, of what survives.
 template <class Number, class Add>
-std::vector<Number> summed(const Recipe& recipe, const View& view, const std::vector<Sieve>& sieves,
+std::vector<Number> summed(const Recipe& recipe, const View& view, const Survivors& survivors,
                            size_t cells, Add add) {
   const std::vector<Tile> tiles = view.tiles();
+  const std::vector<const uint64_t*> bits = survivors.bits();
   std::vector<Number> parts((view.parameter.size + kSumBlock - 1) / kSumBlock * cells, 0);
   std::vector<Scratch> scratch(std::max(1, view.threads));
   parallel(tiles.size(), view.threads, [&](int64_t number, int thread) {
@@ -23,7 +24,7 @@ std::vector<Number> summed(const Recipe& recipe, const View& view, const std::ve
     Number* sums = parts.data() + tiles[number].begin / kSumBlock * cells;
     for (int64_t begin = piece.begin; begin < piece.end; begin += kSumBlock, sums += cells)
       add(make_run(recipe, piece.parameter, begin, std::min(begin + kSumBlock, piece.end),
-                   sieves.empty() ? nullptr : sieves.data(), scratch[thread].get()),
+                   survivors, bits, scratch[thread].get()),
           sums);
   });
   std::vector<Number> sums(cells, 0);

@@ -97,21 +97,20 @@ std::vector<Bits> no_bits(const std::vector<OddsByRank>& odds, int64_t elements)
 }
 
 // Merges what stays of a piece: `first` is the bit of its parameter's element 0.
-bool merge_kept(const Recipe& recipe, const Piece& piece, const std::vector<Bits>& kept,
-                int64_t first, const std::vector<Sieve>& sieves) {
+bool merge_kept(const Recipe& recipe, const Piece& piece, const Survivors& survivors,
+                int64_t first) {
   const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-  std::vector<const uint64_t*> bits;
-  for (const Bits& one : kept) bits.push_back(one.empty() ? nullptr : one.data());
-  Run run = make_run(recipe, piece.parameter, piece.begin, piece.end, sieves.data(), scratch.get());
-  run.kept = bits.data();
+  const std::vector<const uint64_t*> bits = survivors.bits();
+  Run run =
+      make_run(recipe, piece.parameter, piece.begin, piece.end, survivors, bits, scratch.get());
   run.kept_first = first;
   return level().merge(run);
 }
 
 bool merge_chosen(const Recipe& recipe, const Piece& piece, const std::vector<OddsByRank>& odds) {
-  std::vector<Bits> kept = no_bits(odds, piece.end - piece.begin);
-  Chooser(recipe, piece.parameter.row, odds).choose(piece, kept, -piece.begin, nullptr);
-  return merge_kept(recipe, piece, kept, -piece.begin, std::vector<Sieve>(recipe.checkpoints));
+  Survivors chosen{std::vector<Sieve>(recipe.checkpoints), no_bits(odds, piece.end - piece.begin)};
+  Chooser(recipe, piece.parameter.row, odds).choose(piece, chosen.kept, -piece.begin, nullptr);
+  return merge_kept(recipe, piece, chosen, -piece.begin);
 }
 
 }  // namespace
@@ -121,11 +120,11 @@ int64_t thinned_tile(const Parameter& parameter) {
   return std::max<int64_t>(kTogether / row, 1) * row;
 }
 
-Thinned thinned_by_norms(const Recipe& recipe, const View& view,
-                         const std::vector<OddsByRank>& odds) {
+Survivors thinned_by_norms(const Recipe& recipe, const View& view,
+                           const std::vector<OddsByRank>& odds) {
   const int64_t n = recipe.checkpoints, row = std::max<int64_t>(view.parameter.row, 1);
   const std::vector<Tile> tiles = view.tiles_of_rows();
-  Thinned thinned{std::vector<Sieve>(n), no_bits(odds, view.parameter.size)};
+  Survivors thinned{std::vector<Sieve>(n), no_bits(odds, view.parameter.size)};
   std::vector<double> sums(view.parameter.size / row * 2 * n, 0.0);  // [rows][before, after][N]
   std::vector<std::unique_ptr<Chooser>> choosers(std::max(view.threads, 1));
   parallel(tiles.size(), view.threads, [&](int64_t number, int thread) {
@@ -143,9 +142,9 @@ Thinned thinned_by_norms(const Recipe& recipe, const View& view,
 }
 
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                   const std::vector<OddsByRank>& odds, const Thinned& known) {
+                   const std::vector<OddsByRank>& odds, const Survivors& known) {
   if (!known.sieves.empty())
-    return merge_kept(recipe, {parameter, begin, end}, known.kept, parameter.first, known.sieves);
+    return merge_kept(recipe, {parameter, begin, end}, known, parameter.first);
   const int64_t together = thinned_tile(parameter);
   bool nonfinite = false;
   for (; begin < end; begin += together) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/odds_by_rank.h"
+#include "core/survivors.h"
 #include "core/view.h"
 
 namespace taujp {
@@ -12,20 +13,14 @@ namespace taujp {
 // Elements to work on at a time: whole rows of the parameter.
 int64_t thinned_tile(const Parameter& parameter);
 
-using Bits = std::vector<uint64_t>;  // core/bits.h, a word more than it takes
-
-// What one pass over a parameter finds: scales that keep the L1 norm of every thinned checkpoint
-// (mergekit), in sieves that keep all, and what stays, so that it is ranked once.
-struct Thinned {
-  std::vector<Sieve> sieves;  // [N]
-  std::vector<Bits> kept;     // [N]; none where all stays
-};
-Thinned thinned_by_norms(const Recipe& recipe, const View& view,
-                         const std::vector<OddsByRank>& odds);
+// What stays, so that it is ranked once, and scales that keep the L1 norm of every thinned
+// checkpoint (mergekit): one pass over a parameter.
+Survivors thinned_by_norms(const Recipe& recipe, const View& view,
+                           const std::vector<OddsByRank>& odds);
 
 // Merges elements [begin, end), whole rows; `known` as thinned_by_norms finds it, or empty.
 // Returns true when an input held a NaN or an infinity.
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                   const std::vector<OddsByRank>& odds, const Thinned& known);
+                   const std::vector<OddsByRank>& odds, const Survivors& known);
 
 }  // namespace taujp

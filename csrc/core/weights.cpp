@@ -5,22 +5,20 @@
 namespace taujp {
 namespace {
 
-std::vector<double> by_squares(const Recipe& recipe, const View& view,
-                               const std::vector<Sieve>& sieves) {
+std::vector<double> by_squares(const Recipe& recipe, const View& view, const Survivors& survivors) {
   const int n = recipe.checkpoints;
-  const auto squares = summed<double>(recipe, view, sieves, n, level().sum_squares);
+  const auto squares = summed<double>(recipe, view, survivors, n, level().sum_squares);
   std::vector<double> factors;
   for (int i = 0; i < n; ++i) factors.push_back(share_of_squares(squares.data(), n, i));
   return factors;
 }
 
-std::vector<double> by_changes(const Recipe& recipe, const View& view,
-                               const std::vector<Sieve>& sieves) {
+std::vector<double> by_changes(const Recipe& recipe, const View& view, const Survivors& survivors) {
   const int n = recipe.checkpoints;
   const auto count = [&](const Run& run, int64_t* counts) {
     level().count_changes(run, static_cast<float>(recipe.dials[0]), counts);
   };
-  const auto counts = summed<int64_t>(recipe, view, sieves, 2 * n, count);
+  const auto counts = summed<int64_t>(recipe, view, survivors, 2 * n, count);
   std::vector<double> factors;
   for (int i = 0; i < n; ++i)
     factors.push_back(
@@ -30,12 +28,11 @@ std::vector<double> by_changes(const Recipe& recipe, const View& view,
 
 }  // namespace
 
-std::vector<float> weighed(const Recipe& recipe, const View& view,
-                           const std::vector<Sieve>& sieves) {
+std::vector<float> weighed(const Recipe& recipe, const View& view, const Survivors& survivors) {
   const size_t n = recipe.checkpoints;
   const std::vector<double> factors = recipe.weighting == Weighting::squares
-                                          ? by_squares(recipe, view, sieves)
-                                          : by_changes(recipe, view, sieves);
+                                          ? by_squares(recipe, view, survivors)
+                                          : by_changes(recipe, view, survivors);
   std::vector<float> coefs(recipe.results * n);
   for (size_t cell = 0; cell < coefs.size(); ++cell)
     coefs[cell] = static_cast<float>(view.parameter.coefs[cell] * factors[cell % n]);

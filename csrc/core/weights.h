@@ -2,15 +2,15 @@
 #pragma once
 #include <vector>
 
+#include "core/survivors.h"
 #include "core/view.h"
 
 namespace taujp {
 
-// [K, N]. squares: times sum tau_i^2 over the sum of all of them, of what the sieves keep (1 / N
-// where all are zero). changes: times 1 + dial 1 min(shared / unique, dial 2), where tau_i has so
+// [K, N]. squares: times sum tau_i^2 over the sum of all of them, of what survives (1 / N where
+// all are zero). changes: times 1 + dial 1 min(shared / unique, dial 2), where tau_i has so
 // many elements above dial 0 that others have too, and that no other has (1 without unique ones).
-std::vector<float> weighed(const Recipe& recipe, const View& view,
-                           const std::vector<Sieve>& sieves);
+std::vector<float> weighed(const Recipe& recipe, const View& view, const Survivors& survivors);
 
 // The same factors, of checkpoint i: from the sums of squares [N] ...
 TAUJP_INLINE double share_of_squares(const double* squares, int n, int i) {

@@ -126,12 +126,6 @@ class Cuts {
   Counts equal_;
 };
 
-int64_t count_zeros(const Search& search) {
-  int64_t zeros = 0;
-  for (const int64_t here : equal_in_tiles(search, {0u})) zeros += here;
-  return zeros;
-}
-
 // From searches that are done; `equal` as Cuts takes it.
 std::vector<Above> edges_of(const Search& search, const std::vector<RankSearch>& searches,
                             Counts equal) {
@@ -151,19 +145,6 @@ std::vector<Above> find_edges(const Recipe& recipe, const std::vector<Tile>& til
   if (!find_by_bracket(recipe, tiles, fetch, threads, searches, equal))
     while (!searches[0].done()) advance_all(search, searches);
   return edges_of(search, searches, std::move(equal));
-}
-
-Above find_share_edge(const Recipe& recipe, const View& view, double share) {
-  const std::vector<Tile> tiles = view.tiles();
-  const Search search{recipe, tiles, view.fetch, view.threads, 1};
-  std::vector<RankSearch> searches(1);
-  searches[0].size = view.parameter.size;
-  Counts equal;
-  if (!find_share_by_bracket(recipe, view, share, searches, equal)) {
-    searches[0].wanted[0] = share_of(share, view.parameter.size - count_zeros(search));
-    while (!searches[0].done()) advance_all(search, searches);
-  }
-  return edges_of(search, searches, std::move(equal))[0];
 }
 
 std::vector<Above> find_edges(const Recipe& recipe, const View& view,

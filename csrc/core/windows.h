@@ -27,9 +27,6 @@ std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Tile>& 
 std::vector<Sieve> window_sieves(const Recipe& recipe, const std::vector<Parameter>& parameters,
                                  int threads);
 
-// Where a share of the elements that are not 0 ends, of a measure that is one for all checkpoints.
-Above find_share_edge(const Recipe& recipe, const View& view, double share);
-
 // The part of those windows that falls on the parameter whose first element is the `offset`-th.
 std::vector<Sieve> shifted(std::vector<Sieve> sieves, int64_t offset);
 

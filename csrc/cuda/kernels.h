@@ -2,7 +2,7 @@
 // thread on elements kThreads apart, so that neighbours read neighbours. What is done with an
 // element is core/element.h's, which the host tests as the level "scalar".
 #pragma once
-#include "core/element.h"
+#include "core/element_statistics.h"
 #include "core/rank.h"
 #include "core/rescale.h"
 #include "core/sieves.h"

@@ -92,11 +92,14 @@ inline int64_t passing_bytes(const Plan& plan, const Item& item) {
   return bench_bytes(item, plan.recipe.results, std::min(elements, item.size));
 }
 
-// Of the bits that say what stays of a tensor, which ranks leave behind where norms are kept.
+// Of the bits that say what stays of a tensor: of each checkpoint, where ranks leave them and norms
+// are kept; for all, once above an edge and once near it, where variances do.
 inline int64_t choice_bytes(const Plan& plan, const Item& item) {
   const Recipe& recipe = plan.recipe;
+  if (item.copy) return 0;
+  if (recipe.sparsifier == Sparsifier::variance) return 2 * item.size / 8;
   const bool chosen = recipe.sparsifier == Sparsifier::rank && recipe.rescale == Rescale::l1;
-  return chosen && !item.copy ? recipe.checkpoints * item.size / 8 : 0;
+  return chosen ? recipe.checkpoints * item.size / 8 : 0;
 }
 
 // What the threads take at most: large tensors come when all others are done.
