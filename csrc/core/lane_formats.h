@@ -11,9 +11,21 @@ namespace TAUJP_LEVEL {
 TAUJP_INLINE Floats one_nan(Floats x) { return select(x != x, floats_of(Words(0x7fc00000u)), x); }
 
 TAUJP_INLINE Words widen(HalfBits halves) {
+#if defined(TAUJP_AVX512)  // the compiler converts in two halves
+  return Words((WordBits)_mm512_cvtepu16_epi32((__m256i)halves));
+#elif defined(TAUJP_AVX2)
+  return Words((WordBits)_mm256_cvtepu16_epi32((__m128i)halves));
+#else
   return Words(__builtin_convertvector(halves, WordBits));
+#endif
 }
-TAUJP_INLINE HalfBits narrow(Words words) { return __builtin_convertvector(words.bits, HalfBits); }
+TAUJP_INLINE HalfBits narrow(Words words) {
+#if defined(TAUJP_AVX512)
+  return (HalfBits)_mm512_cvtepi32_epi16((__m512i)words.bits);
+#else
+  return __builtin_convertvector(words.bits, HalfBits);
+#endif
+}
 
 TAUJP_INLINE Floats from_bf16(HalfBits halves) {
   return floats_of(Words(widen(halves).bits << 16));

@@ -9,7 +9,7 @@ namespace TAUJP_LEVEL {
 
 template <class Stays = AllStays>
 static void read_tau_as_asked(const Run& run, int i, int64_t first, int64_t count,
-                              const Stays& stays = {}) {
+                              Stays stays = {}) {
   Floats poison(0.0f);
   switch (run.rounding) {
     case Rounding::f16: return read_tau<Stepwise<Dtype::f16>>(run, i, first, count, poison, stays);

@@ -51,7 +51,7 @@ struct KnownStays {
 // row = what stays of round(x - base); returns 0 in every lane, or NaN where x was not finite.
 template <class Steps, Dtype format, bool has_base, class Stays>
 static Floats read_row(const void* data, int64_t first, int64_t count, const float* base,
-                       float* row, const Stays& stays) {
+                       float* row, Stays stays) {
   Floats poison(0.0f);
   int64_t j = 0;
   const auto take = [&](Floats x) TAUJP_INLINE_LAMBDA {
@@ -70,7 +70,7 @@ static Floats read_row(const void* data, int64_t first, int64_t count, const flo
 
 template <class Steps, bool has_base, class Stays = AllStays>
 static Floats read_source(Source source, int64_t first, int64_t count, const float* base,
-                          float* row, const Stays& stays = {}) {
+                          float* row, Stays stays = {}) {
   switch (source.dtype) {
     case Dtype::f32:
       return read_row<Steps, Dtype::f32, has_base>(source.data, first, count, base, row, stays);
@@ -90,7 +90,7 @@ static void read_base(const Run& run, int64_t first, int64_t count, Floats& pois
 
 template <class Steps, class Stays = AllStays>
 static void read_tau(const Run& run, int i, int64_t first, int64_t count, Floats& poison,
-                     const Stays& stays = {}) {
+                     Stays stays = {}) {
   const float* base = row_of(run, run.checkpoints);
   if (run.subtract_base)
     poison = poison +
@@ -101,7 +101,7 @@ static void read_tau(const Run& run, int i, int64_t first, int64_t count, Floats
 }
 
 template <class Steps>
-static void keep_known(float* row, int64_t count, const KnownStays<Steps>& stays) {
+static void keep_known(float* row, int64_t count, KnownStays<Steps> stays) {
   for (int64_t j = 0; j < count; j += kLanes) put(row, j, stays.of(at(row, j), j));
 }
 
