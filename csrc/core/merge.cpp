@@ -55,14 +55,6 @@ static void merge_tiles(const Recipe& recipe, const std::vector<Parameter>& para
   for (size_t item = 0; item < tiles.size(); ++item) faults[tiles[item].parameter] |= faulty[item];
 }
 
-bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads) {
-  std::vector<char> faults(1, 0);
-  std::vector<Statistics> found;
-  found.push_back(statistics_of(recipe, in_memory(parameter, threads)));
-  merge_tiles(recipe, {parameter}, found, threads, faults);
-  return faults[0];
-}
-
 // The statistics of every parameter: of small ones side by side, of large ones with all threads
 // each.
 static std::vector<Statistics> all_statistics(const Recipe& recipe,

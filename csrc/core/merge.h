@@ -16,9 +16,6 @@ bool is_pointwise(const Recipe& recipe);
 // Returns true when an input held a NaN or an infinity.
 bool merge_run(const Recipe& recipe, const Parameter& run);
 
-// Merges a whole parameter (first == 0), statistics included.
-bool merge_whole(const Recipe& recipe, const Parameter& parameter, int threads);
-
 // Merges elements [begin, end) once the parameter's statistics are found: whole rows where rows are
 // thinned by rank.
 bool merge_known(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,

@@ -1,8 +1,8 @@
 // The way of large tensors whose merge needs a statistic of all their elements (a threshold, a
 // norm): all threads look at one, tile by tile and as often as the statistic asks, then merge it,
 // tile by tile; nothing of it is held. (Measured with the three passes of SCE: 15 % more of the
-// processor's time than to hold tensors, for a tenth of the memory.) Small ones go through the tile
-// loop, each a single tile of one thread.
+// processor's time than to hold tensors, for a tenth of the memory.) Small ones are
+// held, each by one thread: stream/held_tensor.h.
 #pragma once
 #include <algorithm>
 #include <atomic>
