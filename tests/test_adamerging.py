@@ -331,10 +331,22 @@ def test_adapters_are_taken_as_the_models_they_make(world, tmp_path):
         ({"steps": -1}, "steps is -1"),
         ({"clamp": (1.0, 0.0)}, r"clamp is \(1.0, 0.0\)"),
         ({"trim": 0.0}, "trim is 0.0"),
+        ({"trim": "all"}, "trim is 'all'"),
+        ({"steps": 1.5}, "steps is 1.5; expected a whole number, at least 0"),
+        ({"batch_size": 0}, "batch_size is 0; expected a whole number, at least 1"),
+        ({"batch_size": -3}, "batch_size is -3"),  # once ran for ever
+        ({"save_every": 0}, "save_every is 0"),
+        ({"start": float("inf")}, "start is inf"),
+        ({"learning_rate": "low"}, "learning_rate is 'low'"),
+        ({"clamp": 0.5}, "clamp is 0.5"),
+        ({"clamp": (1.0,)}, r"clamp is \(1.0,\)"),
+        ({"split": "dev"}, "split is 'dev'"),
+        ({"seed": "a"}, "seed is 'a'"),
+        ({"out": "."}, "out '.' is a folder"),
     ],
 )
 def test_options_that_make_no_sense(world, options, told):
-    with pytest.raises(MergeError, match=told):
+    with pytest.raises(MergeError, match=rf"^adamerging: {told}"):
         learned(world, **options)
 
 

@@ -114,6 +114,8 @@ def test_of_a_transformers_classifier():
         ([torch.randn(2, 6)], {"labels": "true"}, "labels is 'true'"),
         ([torch.randn(2, 6)], {"labels": "given"}, "the data have none"),
         ([torch.randn(2, 6)], {"draws": 0}, "draws is 0"),
+        ([torch.randn(2, 6)], {"examples": 1.5}, "examples is 1.5; expected a whole number"),
+        ([torch.randn(2, 6)], {"draws": 1.5}, "draws is 1.5; expected a whole number"),
         ([(torch.randn(2, 6), torch.tensor([0, 7]))], {"labels": "given"}, "a label is 7"),
         ([3], {}, "a batch is a int"),
     ],

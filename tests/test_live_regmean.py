@@ -143,3 +143,10 @@ def test_live_merge_refuses(change, told):
     change(finetuned, data)
     with pytest.raises(MergeError, match=told):
         taujp.regmean_plus_plus(model, finetuned, data)
+
+
+def test_sums_in_whole_numbers_are_refused():
+    model, finetuned, data = two_layer_world()
+    data = {name: TensorDataset(x) for name, x in data.items()}
+    with pytest.raises(ValueError, match=r"dtype is torch\.int32"):
+        taujp.regmean_plus_plus(model, finetuned, data, dtype=torch.int32)

@@ -115,14 +115,22 @@ def test_emr_by_parameters_keeps_the_sum_of_their_means():
         assert kept == pytest.approx(own, rel=1e-5)
 
 
-def test_masks_that_two_tasks_share_are_those_of_consensus():
+@pytest.mark.parametrize("share", [0.5, [0.2, 0.5, 1.0]])
+def test_masks_that_two_tasks_share_are_those_of_consensus(tmp_path: Path, share):
     base, ckpts = random_states(3)
     row = [1.0, 1.0, 1.0]
-    tasks = taujp.merge_many(ckpts, row, base, method="tall_mask", share=0.5)
-    both = taujp.merge_many(ckpts, row, base, method="consensus", share=0.5, tasks=2)
+    tasks = taujp.merge_many(ckpts, row, base, method="tall_mask", share=share)
+    both = taujp.merge_many(ckpts, row, base, method="consensus", share=share, tasks=2)
+    half, whole = taujp.merge_many(ckpts, [[0.5] * 3, row], base, method="consensus", share=share)
+    out = tmp_path / "out.safetensors"
+    taujp.merge_many(ckpts, row, base, method="consensus", share=share, out=out)
+    written = load_file(out)
     for key, theta0 in base.items():
         votes = sum((one[key] != theta0).int() for one in tasks)
         assert torch.equal(both[key] != theta0, votes >= 2), key
+        assert_same_bits(whole[key], both[key], key)
+        assert_same_bits(written[key], both[key], key)
+        assert torch.equal(half[key] != theta0, both[key] != theta0), key
 
 
 def large(seed: int) -> dict[str, torch.Tensor]:

@@ -13,10 +13,10 @@ from taujp.evaluate.classifier import classifier_of
 from taujp.evaluate.data_pass import evaluating
 from taujp.learn.learned import Learned
 from taujp.learn.learner import Learner, gradients_of
+from taujp.learn.settings import check_settings
 from taujp.learn.trimmed import trimmed
 from taujp.learn.views import check_tasks, theta0_of, ties_of, views_of
 from taujp.merge.edit import edit
-from taujp.merge.errors import MergeError
 from taujp.merge.task_vector import TaskVector
 from taujp.tangent.attribution import layer_groups
 from taujp.train.batches import endless_batches
@@ -60,8 +60,9 @@ def adamerging(
       by: coefficients by "task", by "layer" (a block, an embedding, a norm, a head) or by "tensor"
         (each parameter: what the authors call layer-wise; the default).
       clamp: where coefficients are kept while they act, [0, 1] as in the authors' code; None: free.
-      trim: of AdaMerging++: the share of each task vector that is kept (the authors: 0.2) before
-        TIES' election drops what is against the others; `Learned.merged` then does the same.
+      trim: of AdaMerging++: the share of each task vector that is kept (the authors: 0.2, and one
+        element more) before TIES' election drops what is against the others; `Learned.merged` then
+        does the same.
       batch_size: inputs of a task in a step (the authors take two batches of 16).
       out: a JSON file for the result; every `save_every` steps the state is kept beside it, and a
         run that was stopped goes on from there to the same bits; resume=False begins anew.
@@ -71,7 +72,13 @@ def adamerging(
       FloatingPointError where an entropy is NaN. Source: Yang et al. 2024, arXiv 2310.02575.
     """
     given = {task.name: task for task in tasks}
-    _check(given, finetuned, by, steps, clamp, trim)
+    settings = {
+        "by": by, "steps": steps, "learning_rate": learning_rate, "start": start, "clamp": clamp,
+        "trim": trim, "batch_size": batch_size, "split": split, "seed": seed,
+        "tasks": list(finetuned),
+    }  # fmt: skip
+    check_tasks(given, finetuned, "adamerging")
+    check_settings({**settings, "save_every": save_every}, out)
     classifier = classifier_of(model)
     theta0 = theta0_of(classifier)
     views = views_of(theta0, finetuned, "adamerging")
@@ -82,11 +89,7 @@ def adamerging(
     ordered = [given[name] for name in finetuned]
     learner = Learner(classifier, editor, ordered, start, clamp)
     optimiser = torch.optim.Adam(learner.parameters(), lr=learning_rate)
-    settings = {
-        "by": by, "steps": steps, "learning_rate": learning_rate, "start": start, "clamp": clamp,
-        "trim": trim, "batch_size": batch_size, "split": split, "seed": seed,
-        "tasks": list(finetuned), "groups": list(groups),
-    }  # fmt: skip
+    settings["groups"] = list(groups)
     saved = SavedState(None if out is None else Path(out), settings)
     if not resume:
         saved.discard()
@@ -137,22 +140,3 @@ def _finished(
         learned.save(out)
         saved.discard()
     return learned
-
-
-def _check(
-    given: Mapping[str, Any],
-    finetuned: Mapping[str, Any],
-    by: str,
-    steps: int,
-    clamp: tuple[float, float] | None,
-    trim: float | None,
-) -> None:
-    check_tasks(given, finetuned, "adamerging")
-    if by not in ("task", "layer", "tensor"):
-        raise MergeError(f"adamerging: by is {by!r}; expected 'task', 'layer' or 'tensor'")
-    if steps < 0:
-        raise MergeError(f"adamerging: steps is {steps}; expected 0 or more")
-    if clamp is not None and not clamp[0] < clamp[1]:
-        raise MergeError(f"adamerging: clamp is {clamp}; expected (least, most), or None")
-    if trim is not None and not 0 < trim <= 1:
-        raise MergeError(f"adamerging: trim is {trim}; expected a share in (0, 1], or None")

@@ -48,7 +48,8 @@ def regmean_plus_plus(
     Layer by layer in the order in which they run: task i's data go through the layers merged so
     far, then through model i's own layer l, whose linear maps' inputs give G_i; the layer is merged
     as by `merge_many(method="regmean")` before the next one's turn. A layer is a block of the
-    names ("resblocks.3"), or a linear map outside of them; what else is outside is averaged first.
+    names ("resblocks.3"), or a linear map outside of them; what else is outside is averaged first
+    (the authors' program keeps the norm behind the last block as in the base).
     About half as many forward passes of the data as there are layers, and one set of inputs in
     memory a task.
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import taujp_ext
+from taujp.checkpoint.entries import COMPUTED
 
 from .assembly import Assembly, alone
 from .file_plan import FilePlan, plan_files
+from .formula import SURVEYED
 from .output_layout import lay_out, target_of
 from .parts import Part, parts_of, tensors_at_once
 from .prepare import Merge
@@ -75,7 +77,13 @@ def _memory(plan: FilePlan, part: Part) -> int:
     largest = max(part.numbers, key=lambda n: _held(plan, n))
     others = sum(_result_bytes(plan, n) for n in part.numbers if n != largest)
     under_way = max(_held(plan, largest), _side_by_side(plan, part))
-    return under_way + min(others, WAITING_BYTES) + _PIECES
+    return under_way + min(others, WAITING_BYTES) + _PIECES + _surveying(plan, largest)
+
+
+def _surveying(plan: FilePlan, number: int) -> int:
+    """Bytes of the pieces in which the whole model is looked at first."""
+    formula = None if plan.works[number].copy else plan.merge_of(number).formula
+    return 0 if formula is None else int(4 * formula.surveying * SURVEYED)
 
 
 def _side_by_side(plan: FilePlan, part: Part) -> int:
@@ -93,11 +101,22 @@ def _held(plan: FilePlan, number: int) -> int:
     work = plan.works[number]
     if work.copy:
         return work.size
+    factors = _factors(plan, number) if work.computed else None
+    if factors is not None:
+        stored = sum(work.size * width for file, _, width, _ in work.sources if file != COMPUTED)
+        return factors + stored + _result_bytes(plan, number)
     formula = plan.merge_of(number).formula
     in_pieces = formula is not None and formula.pointwise and not work.computed
     vectors = 0 if in_pieces else len(work.sources)
     beside = 1.0 if formula is None else formula.beside
     return int(4 * (vectors + beside) * work.size) + _result_bytes(plan, number)
+
+
+def _factors(plan: FilePlan, number: int) -> int | None:
+    """Bytes of the factors that adapters' changes are summed from; None where it is no such sum."""
+    from .adapter_sums import bytes_of_factors  # imports torch, which adapters need anyway
+
+    return bytes_of_factors(plan.merge_of(number), plan.works[number].names[0])
 
 
 def _result_bytes(plan: FilePlan, number: int) -> int:

@@ -43,3 +43,15 @@ def folded(
         list(dials),
     )
     return result
+
+
+def tall_masks(
+    vectors: Sequence[torch.Tensor], weights: Sequence[float], shares: Sequence[float]
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """s = sum_i w_i tau_i, and for each task where it needs s: see csrc/merge/consensus.h."""
+
+    def asked(share: float, needed: float) -> torch.Tensor:
+        return folded(vectors, weights, fold="consensus", dials=(share, needed))
+
+    total = asked(0.0, 0.0)  # of no task: the sum itself
+    return total, [asked(share, -(task + 1.0)) != 0 for task, share in enumerate(shares)]

@@ -20,6 +20,7 @@ from .prepare import Merge
 from .recipe import coin_key
 
 COPY = -1  # instead of a merge's number
+MOST = 4096  # threads; each has buffers of its own
 
 
 class Work(NamedTuple):
@@ -99,8 +100,8 @@ def plan_files(
 def _thread_count(threads: int | None) -> int:
     if threads is None:
         return len(os.sched_getaffinity(0))
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise MergeError(f"threads is {threads!r}; expected a whole number, at least 1")
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MOST:
+        raise MergeError(f"threads is {threads!r}; expected a whole number, from 1 to {MOST}")
     return threads
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .prepare import Merge
     from .survey import Survey
 
+# Elements of a piece of a survey; a fixed number, so that sums over pieces are the same everywhere.
+SURVEYED = 1 << 18
+
 
 @dataclass(frozen=True)
 class Blend:
@@ -47,8 +50,8 @@ class Formula:
     thread does about as fast as many: several parameters are worked out side by side. beside: how
     many times a parameter's size in fp32 it holds at its peak, besides the vectors, the base and
     the results; as measured, for estimates. survey: looks at all parameters before the first is
-    merged, as often as it likes; `parameter.found` is what it returned. masked: what `merged`
-    gives, as one vector and masks.
+    merged, as often as it likes; `parameter.found` is what it returned. surveying: as `beside`, of
+    a piece of SURVEYED. masked: what `merged` gives, as one vector and masks.
     told: what an output says in the place of options that hold statistics; in_memory: whether some
     of them are, so that a later run cannot know them again.
     """
@@ -60,6 +63,7 @@ class Formula:
     decomposes: bool = False
     beside: float = 0.0
     survey: Callable[[Survey], Any] | None = None
+    surveying: float = 0.0
     masked: Callable[[Parameter], Masked] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
     in_memory: bool = False

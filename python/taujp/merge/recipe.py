@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 
+from .coefficients import LARGEST
 from .errors import MergeError
 
 
@@ -62,35 +63,42 @@ class Recipe:
 
 
 def one_each(
-    option: str, value: float | list[float] | tuple[float, ...], n: int
+    option: str, value: float | list[float] | tuple[float, ...], n: int, most: float = 1.0
 ) -> tuple[float, ...]:
-    """A share in [0, 1] for each of n checkpoints, from one number or a list of n."""
+    """A number in [0, most] for each of n checkpoints, from one number or a list of n."""
     try:
         shares = (
-            tuple(float(v) for v in value)
+            tuple(_number(v) for v in value)
             if isinstance(value, list | tuple)
-            else (float(value),) * n
+            else (_number(value),) * n
         )
     except (TypeError, ValueError) as error:
         raise MergeError(
-            f"{option} is {value!r}; expected a number in [0, 1] or a list of {n}"
+            f"{option} is {value!r}; expected a number in [0, {most:g}] or a list of {n}"
         ) from error
     if len(shares) != n:
         raise MergeError(f"{option} has {len(shares)} values for {n} checkpoints; give one, or {n}")
-    if not all(0.0 <= share <= 1.0 for share in shares):
-        raise MergeError(f"{option} is {value!r}; every share must lie in [0, 1]")
+    if not all(0.0 <= share <= most for share in shares):
+        raise MergeError(f"{option} is {value!r}; every share must lie in [0, {most:g}]")
     return shares
 
 
-def one_number(option: str, value: float, least: float, most: float) -> float:
-    """A number between two others, both allowed."""
+def one_number(option: str, value: float, least: float, most: float = LARGEST) -> float:
+    """A number between two others, both allowed; the kernels hold none beyond `LARGEST`."""
     try:
-        number = float(value)
+        number = _number(value)
     except (TypeError, ValueError) as error:
         raise MergeError(f"{option} is {value!r}; expected a number") from error
     if not least <= number <= most:
         raise MergeError(f"{option} is {value!r}; expected a number from {least:g} to {most:g}")
     return number
+
+
+def _number(value: float) -> float:
+    """Python would read texts as numbers too."""
+    if isinstance(value, str | bytes):
+        raise TypeError
+    return float(value)
 
 
 def whole_number(option: str, value: float, least: int, most: int) -> int:
@@ -112,9 +120,16 @@ def seed_of(seed: float) -> int:
     return whole
 
 
+def yes_or_no(option: str, value: bool) -> bool:
+    """A flag; any other text or number would count as true."""
+    if not isinstance(value, int) or value not in (0, 1):
+        raise MergeError(f"{option} is {value!r}; expected True or False")
+    return bool(value)
+
+
 def one_of(option: str, value: str | None, choices: dict[str | None, str]) -> str:
     """The kernels' word for a choice."""
-    if value not in choices:
+    if not (value is None or isinstance(value, str)) or value not in choices:
         raise MergeError(f"{option} is {value!r}; expected one of {', '.join(map(repr, choices))}")
     return choices[value]
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .formula import SURVEYED
 from .parameter import Inputs, Parameter, pieces
 from .prepare import Merge
-
-_ELEMENTS = 1 << 18  # of a piece; a fixed number, so that sums over pieces are the same everywhere
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Survey:
     def __iter__(self) -> Iterator[Parameter]:
         for name in self.merge.names:
             inputs = self.inputs_of(name)
-            for first, count in pieces(self.merge.donor.entries[name].size, _ELEMENTS):
+            for first, count in pieces(self.merge.donor.entries[name].size, SURVEYED):
                 yield Parameter(self.merge, name, (), inputs, (count,), first)
 
     @property

@@ -28,8 +28,10 @@ def batches_of(
     taken. A batch is a tensor, (inputs, labels), or a mapping of tensors whose labels are called
     "labels" or "label". ValueError where not one example comes, or a batch is something else.
     """
-    if examples < 1:
-        raise ValueError(f"{operation}: examples is {examples}; expected at least 1")
+    if not isinstance(examples, int) or examples < 1:
+        raise ValueError(
+            f"{operation}: examples is {examples!r}; expected a whole number, at least 1"
+        )
     if isinstance(data, Dataset):
         data = DataLoader(drawn_from(data, examples, seed), batch_size, num_workers=workers)
     left = examples

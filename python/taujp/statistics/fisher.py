@@ -50,8 +50,8 @@ def gather_fisher(
     """
     if labels not in LABELS:
         raise ValueError(f"gather_fisher: labels is {labels!r}; expected one of {LABELS}")
-    if draws < 1:
-        raise ValueError(f"gather_fisher: draws is {draws}; expected at least 1")
+    if not isinstance(draws, int) or draws < 1:
+        raise ValueError(f"gather_fisher: draws is {draws!r}; expected a whole number, at least 1")
     found = classifier_of(model)
     module = in_full_precision(copy.deepcopy(found.module).eval()).requires_grad_(False)
     classifier = replace(found, module=module)

@@ -47,8 +47,6 @@ def gather_grams(
     Raises: ValueError where there are no data, or no linear layer. Source: Jin et al. 2023,
     arXiv 2212.09849; the mean, as there, so that tasks with more tokens weigh no more.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"gather_grams: dtype is {dtype}; expected torch.float32 or float64")
     classifier = classifier_of(model)
     watch = watched(classifier, dtype)
     batches = batches_of(
@@ -75,6 +73,8 @@ def watched(
     classifier: Classifier, dtype: torch.dtype, only: set[str] | None = None
 ) -> LinearInputs:
     """A watcher of all linear maps of what is edited in a model, or of some of their weights."""
+    if dtype not in DTYPES:
+        raise ValueError(f"grams: dtype is {dtype}; expected torch.float32 or torch.float64")
     parameters = dict(classifier.module.named_parameters())
     inside = {name for name in parameters if name.startswith(classifier.prefix)}
     return LinearInputs(parameters, inside if only is None else only, dtype)

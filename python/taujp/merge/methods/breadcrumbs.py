@@ -1,7 +1,7 @@
 """Model breadcrumbs: drop the outliers and the small changes."""
 
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_of
+from ..recipe import Recipe, one_each, one_of, yes_or_no
 from .ties import ELECTIONS, NORMS
 
 
@@ -12,13 +12,13 @@ def _breadcrumbs(
     gamma: float | list[float],
     normalize: bool,
     rescale: str | None,
-    election: str | None,
+    fold: str,
 ) -> Recipe:
     return Recipe(
-        fold=one_of("election", election, ELECTIONS),
+        fold=fold,
         sparsifier="magnitude",
         rescale=one_of("rescale", rescale, NORMS),
-        normalize=normalize,
+        normalize=yes_or_no("normalize", normalize),
         density=one_each("density", density, n),
         skip=one_each("gamma", gamma, n),
     )
@@ -37,11 +37,15 @@ def breadcrumbs(
 
     Of each tau_i the floor(gamma * size) largest are dropped, then the next floor(density * size)
     kept (fewer are dropped at the top where both do not fit), the rest dropped. `rescale`: "l1"
-    scales what stays of a parameter to the L1 norm it had (mergekit's `rescale`).
+    scales what stays of a parameter to the L1 norm it had (mergekit's `rescale`). `normalize`
+    divides the sum by sum_i c_i.
+    The defaults are those that mergekit recommends. The authors keep far less, density 0.05 to 0.2
+    with gamma 0.001 to 0.01, and scale the sum (lambda_ 0.2 to 0.3); their program ranks each row
+    of the last dimension by itself.
     Source: Davari & Belilovsky 2024, arXiv 2312.06795.
     """
     return _breadcrumbs(
-        n, density=density, gamma=gamma, normalize=normalize, rescale=rescale, election=None
+        n, density=density, gamma=gamma, normalize=normalize, rescale=rescale, fold="linear"
     )
 
 
@@ -55,7 +59,12 @@ def breadcrumbs_ties(
     rescale: str | None = None,
     election: str = "weighted",
 ) -> Recipe:
-    """Breadcrumbs, then TIES' election of a sign: see `breadcrumbs` and `ties`."""
+    """Breadcrumbs, then TIES' election of a sign: see `breadcrumbs` and `ties`.
+
+    Not normalised by default, as in mergekit. Source: Davari & Belilovsky 2024, arXiv 2312.06795;
+    mergekit 0.1.5.
+    """
+    fold = one_of("election", election, ELECTIONS)
     return _breadcrumbs(
-        n, density=density, gamma=gamma, normalize=normalize, rescale=rescale, election=election
+        n, density=density, gamma=gamma, normalize=normalize, rescale=rescale, fold=fold
     )

@@ -1,7 +1,7 @@
 """DARE: drop at random, rescale what is left."""
 
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_of, seed_of
+from ..recipe import Recipe, one_each, one_of, seed_of, yes_or_no
 from .ties import ELECTIONS
 
 RESCALES: dict[str | None, str] = {"density": "density", "l1": "l1", None: "none"}
@@ -14,13 +14,13 @@ def _dare(
     rescale: str | None,
     seed: int,
     normalize: bool,
-    election: str | None,
+    fold: str,
 ) -> Recipe:
     return Recipe(
-        fold=one_of("election", election, ELECTIONS),
+        fold=fold,
         sparsifier="random",
         rescale=one_of("rescale", rescale, RESCALES),
-        normalize=normalize,
+        normalize=yes_or_no("normalize", normalize),
         density=one_each("density", density, n),
         seed=seed_of(seed),
     )
@@ -41,9 +41,11 @@ def dare_linear(
     (seed, i, parameter name, index): the same on every device and in every order.
     `rescale`: "density" divides what stays by the density (the paper; the default, unbiased and
     one pass), "l1" keeps the L1 norm of each parameter (mergekit), None does neither.
+    `normalize` divides the sum by sum_i c_i. The authors' weight_mask_rate is 1 - density; they
+    draw with torch's generator.
     Source: Yu et al. 2024, arXiv 2311.03099.
     """
-    return _dare(n, density=density, rescale=rescale, seed=seed, normalize=normalize, election=None)
+    return _dare(n, density=density, rescale=rescale, seed=seed, normalize=normalize, fold="linear")
 
 
 @merge_method("dare_ties")
@@ -60,6 +62,5 @@ def dare_ties(
 
     Not normalised by default, as in mergekit. Source: Yu et al. 2024, arXiv 2311.03099.
     """
-    return _dare(
-        n, density=density, rescale=rescale, seed=seed, normalize=normalize, election=election
-    )
+    fold = one_of("election", election, ELECTIONS)
+    return _dare(n, density=density, rescale=rescale, seed=seed, normalize=normalize, fold=fold)

@@ -2,7 +2,7 @@
 
 from ..errors import MergeError
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_of, seed_of
+from ..recipe import Recipe, one_each, one_of, seed_of, yes_or_no
 from .dare import RESCALES
 from .ties import ELECTIONS
 
@@ -20,8 +20,11 @@ def della(
     normalize: bool = True,
     election: str = "weighted",
 ) -> Recipe:
-    """DELLA's thinning by rank, then TIES' election of a sign: see `della_linear` and `ties`."""
-    fold = one_of("election", election, {k: v for k, v in ELECTIONS.items() if k})
+    """DELLA's thinning by rank, then TIES' election of a sign: see `della_linear` and `ties`.
+
+    Normalised by default, as in the authors' program. Source: Deep et al. 2024, arXiv 2406.11617.
+    """
+    fold = one_of("election", election, ELECTIONS)
     return _della(n, density, epsilon, rescale, seed, fold, normalize)
 
 
@@ -41,9 +44,10 @@ def della_linear(
     element with rank r of |tau_i|, from 0 (equal ones: by index) to m - 1, stays with probability
     p = density + epsilon (2 r / (m - 1) - 1), alone in its row with p = density, by the coin of
     `dare_linear`. density +- epsilon must lie inside (0, 1); density 1 keeps all, 0 nothing.
+    The authors' window_size is 2 epsilon (0.14 in their example; the default here is mergekit's).
     `rescale`: "density" divides what stays by its p (the paper), "l1" keeps the parameter's L1 norm
-    (mergekit), None does neither. mergekit's rows of a 3-D or 4-D parameter run along its second
-    dimension.
+    (mergekit), None does neither. `normalize` divides the sum by sum_i c_i; `seed`: any whole
+    number. mergekit's rows of a 3-D or 4-D parameter run along its second dimension.
     Source: Deep et al. 2024, arXiv 2406.11617.
     """
     return _della(n, density, epsilon, rescale, seed, "linear", normalize)
@@ -69,7 +73,7 @@ def _della(
         fold=fold,
         sparsifier="rank",
         rescale=one_of("rescale", rescale, RESCALES),
-        normalize=normalize,
+        normalize=yes_or_no("normalize", normalize),
         density=densities,
         spread=halves,
         seed=seed_of(seed),

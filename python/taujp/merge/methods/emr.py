@@ -25,7 +25,8 @@ def emr(n: int, *, scale: str = "elements") -> Formula:
     Elect: the sign of sum_i tau_i (a tie elects +), and the largest |tau_i| that has it: the
     unified vector u. Mask: M_i = (tau_i u > 0). Rescale: s_i = sum |tau_i| / sum |M_i u| over the
     whole model. Model i is theta0 + s_i M_i u; lambda_ scales it (one number, or N). `scale`
-    "parameters" sums the means of the parameters instead, as the authors' code does.
+    "parameters" sums the means of the parameters instead, as the authors' program does, in which
+    a tie elects -.
     `taujp.compact` keeps u, the masks and s_i alone, from which each model can be made again.
     Source: Huang et al. 2024, arXiv 2405.17461.
     """

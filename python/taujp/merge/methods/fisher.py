@@ -9,7 +9,7 @@ from ..errors import MergeError
 from ..formula import Blend, Formula
 from ..gathered import Gathered, gathered, plain_average
 from ..method import tensor_method
-from ..recipe import one_number
+from ..recipe import one_number, yes_or_no
 
 PIECE = 1 << 18  # elements; a fixed number, so that sums over pieces are the same everywhere
 
@@ -36,13 +36,14 @@ def fisher(n: int, *, fishers: Any = None, floor: float = 0.0, normalize: bool =
     `normalize` (the default, as in the authors' code and fusion-bench; the paper's formula is
     without) divides each F_i by its norm over all that is merged: an unsure model's F_i are larger
     by orders of magnitude, and it would decide alone. `floor` is added to every F_i before (0 as
-    in the paper; both codes have 1e-6, which large models' F_i hardly reach, so that they come
-    close to the plain average).
+    in the paper). fusion-bench adds 1e-6, which large models' F_i hardly reach, so that they come
+    close to the plain average; the authors raise the first model's F to at least 1e-6, so that it
+    decides where the others' are smaller.
     Source: Matena and Raffel 2022, arXiv 2111.09832.
     """
     given = gathered("fishers", "fisher", fishers, n, lambda name, shape: shape)
     least = one_number("floor", floor, 0.0, 1e6)
-    norms = [] if normalize else [1.0] * n
+    norms = [] if yes_or_no("normalize", normalize) else [1.0] * n
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
         covered = given.covers(parameter)

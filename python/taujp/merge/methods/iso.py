@@ -23,7 +23,9 @@ def iso_c(n: int) -> Formula:
 
     With the singular values of sum_i c_i tau_i = U S V of a matrix, theta = theta0 + mean(S) U V;
     what is no matrix gets the mean of c_i tau_i. Directions weaker than 1e-6 of the strongest stay
-    out. The paper scales the result by validation: lambda_ (about 1 to 2).
+    out: of low ranks, as adapters have, the authors' program raises directions of rounding to
+    mean(S) too. It averages "text_projection". The paper scales the result by validation: lambda_
+    (about 1 to 2).
     Source: Marczak et al. 2025, arXiv 2502.04959.
     """
 
@@ -34,7 +36,7 @@ def iso_c(n: int) -> Formula:
         for row in parameter.rows:
             yield _flat(parameter.weighted_sum(row))
 
-    return Formula(merged, decomposes=True, beside=6)
+    return Formula(merged, decomposes=True, beside=10)
 
 
 @tensor_method("iso_cts", cost=DECOMPOSED)

@@ -1,7 +1,7 @@
 """Weighted sums of checkpoints."""
 
 from ..method import merge_method
-from ..recipe import Recipe
+from ..recipe import Recipe, yes_or_no
 
 
 @merge_method("linear", needs_base=False)
@@ -13,4 +13,4 @@ def linear(n: int, *, normalize: bool = False) -> Recipe:
     Source: Wortsman et al. 2022, arXiv 2203.05482.
     Plain torch: `sum(c * theta for c, theta in zip(coefs, ckpts))`.
     """
-    return Recipe(fold="linear", normalize=normalize)
+    return Recipe(fold="linear", normalize=yes_or_no("normalize", normalize))

@@ -24,7 +24,8 @@ def lines(n: int, *, alpha: float | None = None, beta: float = 0.5) -> Formula:
 
     theta = theta0 + (alpha + beta l / (L - 1)) sum_i c_i tau_i in block l of L. Blocks are what
     names number first ("...resblocks.3.mlp..." is block 3 of its tower); all else, the head and the
-    embeddings, has the scale alpha, as the authors do it. `alpha` None: 1 / N, the paper's for
+    embeddings, has the scale alpha, as the authors do it (whose program takes the least number
+    anywhere in a name, as of "blocks.7.mlp.0", for the block). `alpha` None: 1 / N, the paper's for
     sums of N task vectors; `beta` is found on validation data. A single block has scale alpha.
     Source: Wang et al. 2024, arXiv 2410.17146.
     """

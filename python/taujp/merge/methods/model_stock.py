@@ -51,7 +51,7 @@ def model_stock(n: int, *, by: str = "tensor") -> Formula:
         share = _shares(products, n)[:, None]
         yield (rows.sum(1) * (share / n)).view(parameter.shape)
 
-    return Formula(merged_by_row, beside=6 * n) if rowwise else Formula(weights=weights)
+    return Formula(merged_by_row, beside=8 * n) if rowwise else Formula(weights=weights)
 
 
 def _rows(vector: Tensor) -> Tensor:

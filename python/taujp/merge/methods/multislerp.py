@@ -9,6 +9,7 @@ from ..errors import MergeError
 from ..formula import Formula
 from ..gram import Gram, applied, dot, length_of, lengths_and_cosines, moved
 from ..method import tensor_method
+from ..recipe import yes_or_no
 
 NOTHING = 1e-7  # a length that is rounding alone: products have 16 digits
 
@@ -26,8 +27,10 @@ def multislerp(n: int, *, normalize: bool = True) -> Formula:
     Source: C. Goddard, "Multi-SLERP", as in mergekit 0.1.5.
     """
 
+    divided = yes_or_no("normalize", normalize)
+
     def weights(products: Gram, row: Row) -> Row:
-        return _weights(products, shares(row) if normalize else row)
+        return _weights(products, shares(row) if divided else row)
 
     return Formula(weights=weights)
 

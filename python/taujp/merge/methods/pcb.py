@@ -35,8 +35,9 @@ def pcb(n: int, *, density: float = 0.1, clip: float = 1e-4) -> Formula:
     brought to [0, 1]. The score b_i = exp(N a_i^2) tanh(tau_i sum_j tau_j) counts from its share
     1 - `density` on, brought to [0, 1]: beta_i; the result is sum_i c_i beta_i tau_i / sum_i beta_i
     with the clipped tau. The paper takes coefficients of 1 (or finds them by evolution) and scales
-    by lambda_, 1 to 2; density 0.05 to 0.2. As in the authors' code; the paper writes softmax for
-    exp and tanh. Ranks are exact: the codes' sorted lists at int(share * size).
+    by lambda_, 1 to 2; density 0.05 to 0.2. As in the authors' pcb-merging.py (their program for
+    images has `clip` 0.01 and sums a_j sign(tau_j) inside tanh); the paper writes softmax for exp
+    and tanh. Ranks are exact: theirs of sorted lists at int(share * size).
     Source: Du et al. 2024, arXiv 2410.02396.
     """
     share = one_number("density", density, 0.0, 1.0)
@@ -58,7 +59,7 @@ def pcb(n: int, *, density: float = 0.1, clip: float = 1e-4) -> Formula:
             terms = [tau * w * c for tau, w, c in zip(clipped, weights, row, strict=True)]
             yield sum(terms[1:], terms[0]) / below
 
-    return Formula(merged, pointwise=True, survey=survey)
+    return Formula(merged, pointwise=True, survey=survey, surveying=2 * n + 12)
 
 
 def _bounds(every: Survey, tasks: int, share: float, edge: float) -> list[Bounds]:
@@ -66,7 +67,7 @@ def _bounds(every: Survey, tasks: int, share: float, edge: float) -> list[Bounds
 
     size = every.size
     ends = [int(size * edge), max(int(size * (1 - edge) - 1), 0)]
-    sizes = kth_of_pieces(lambda: ([tau.abs() for tau in p.vectors] for p in every), ends)
+    sizes = kth_of_pieces(lambda: (map(abs, p.vectors) for p in every), ends)
     clips = [Bounds(least, most) for least, most in sizes]
     ranks = [min(int(size * (1 - share)), size - 1), size - 1]
     scores = kth_of_pieces(lambda: (_scores(p.vectors, clips) for p in every), ranks)
@@ -76,14 +77,12 @@ def _bounds(every: Survey, tasks: int, share: float, edge: float) -> list[Bounds
     ]
 
 
-def _scores(vectors: Sequence[Tensor], clips: Sequence[Bounds]) -> list[Tensor]:
+def _scores(vectors: Sequence[Tensor], clips: Sequence[Bounds]) -> Iterator[Tensor]:
     together = sum(vectors[1:], vectors[0])
-    found = []
     for tau, clip in zip(vectors, clips, strict=True):
         width = clip.most - clip.least
         own = (tau.abs().clamp(clip.least, clip.most) - clip.least) / (width if width > 0 else 1.0)
-        found.append((own.square() * len(vectors)).exp() * (tau * together).tanh())
-    return found
+        yield (own.square() * len(vectors)).exp() * (tau * together).tanh()
 
 
 def _weight(score: Tensor, bounds: Bounds) -> Tensor:

@@ -12,7 +12,7 @@ def ram(n: int, *, epsilon: float = 1e-5) -> Recipe:
     unique changes are kept in full, shared ones averaged, smaller ones dropped.
     Source: arXiv 2601.13572, as in mergekit 0.1.5.
     """
-    return Recipe(fold="own_or_mean", dials=(one_number("epsilon", epsilon, 0.0, float("inf")),))
+    return Recipe(fold="own_or_mean", dials=(one_number("epsilon", epsilon, 0.0),))
 
 
 @merge_method("ramplus_tl", weighted=False, cost="two passes: counts, then the merge")
@@ -20,10 +20,11 @@ def ramplus_tl(n: int, *, ratio: float = 0.1, most: float = 0.2, epsilon: float 
     """RAM with unique changes scaled up by how much of a model's changes are shared.
 
     A tau_i's unique elements are multiplied by 1 + `ratio` min(shared / unique, `most`), with the
-    numbers of its shared and its unique elements in this parameter (tensor-local). mergekit calls
-    them r and alpha. See `ram`. Source: arXiv 2601.13572, as in mergekit 0.1.5.
+    numbers of its shared and its unique elements in this parameter (tensor-local; the authors'
+    program counts over the model, with `ratio` 0.2 and `most` 1). mergekit calls them r and alpha.
+    `epsilon` as of `ram`. Source: arXiv 2601.13572, as in mergekit 0.1.5.
     """
-    least = one_number("epsilon", epsilon, 0.0, float("inf"))
-    r = one_number("ratio", ratio, 0.0, float("inf"))
-    alpha = one_number("most", most, 0.0, float("inf"))
+    least = one_number("epsilon", epsilon, 0.0)
+    r = one_number("ratio", ratio, 0.0)
+    alpha = one_number("most", most, 0.0)
     return Recipe(fold="own_or_mean", weighting="changes", dials=(least, r, alpha))

@@ -35,8 +35,9 @@ def regmean(n: int, *, grams: Any = None, scale: float = 0.95) -> Formula:
     `grams` lack (told in a warning), gets the average sum_i c_i theta_i / sum_i c_i, and so do
     directions that no input has.
     grams: N of `taujp.gather_grams`: Statistics, files, or {weight's name: [in, in]}.
-    `scale`: the paper finds 0.9 good for most models, and 0.1 for some; below 1 it pulls towards
-    the average. `taujp.regmean_plus_plus` gathers G layer by layer on the merged model.
+    `scale`: the paper finds 0.9 good for most models, and 0.1 for some (the default is that of
+    RegMean++ and fusion-bench for ViTs); below 1 it pulls towards the average.
+    `taujp.regmean_plus_plus` gathers G layer by layer on the merged model.
     Source: Jin et al. 2023, arXiv 2212.09849.
     """
     given = gathered(

@@ -13,8 +13,9 @@ def sce(n: int, *, density: float = 1.0) -> Recipe:
     checkpoint has no variance: give density 1). Then w_i = mean(tau_i^2) / their sum, the sign of
     sum_i tau_i is elected (a tie elects +, zeros abstain), and theta = theta0 + the mean of what
     agrees, weighted by w_i. mergekit calls density select_topk, with this default; the paper keeps
-    a tenth. Where all mean(tau_i^2) sum to less than 1e-6 mergekit takes equal weights, here only
-    zero does.
+    a tenth. Where all mean(tau_i^2) sum to less than 1e-6 mergekit takes equal weights, here and in
+    the authors' program only zero does. That program (FuseChat's own mergekit) selects for the
+    weights alone and merges all elements; the paper and mergekit merge the selected ones.
     Source: Wan et al. 2024, arXiv 2408.07990.
     """
     share = one_number("density", density, 0.0, 1.0)

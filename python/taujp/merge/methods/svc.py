@@ -27,7 +27,7 @@ def svc(n: int, *, alpha: float = 0.1) -> Formula:
     Source: Li et al. 2026, arXiv 2602.05536 (Algorithm 1 after task arithmetic; `alpha` 0.1 as in
     fusion-bench).
     """
-    least = one_number("alpha", alpha, 1e-6, float("inf"))
+    least = one_number("alpha", alpha, 1e-6)
 
     def merged(parameter: Parameter) -> Iterator[Tensor | Blend]:
         for row in parameter.rows:

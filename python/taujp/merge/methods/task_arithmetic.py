@@ -1,7 +1,7 @@
 """Task arithmetic: the sum of task vectors."""
 
 from ..method import merge_method
-from ..recipe import Recipe
+from ..recipe import Recipe, yes_or_no
 
 
 @merge_method("task_arithmetic")
@@ -13,4 +13,4 @@ def task_arithmetic(n: int, *, normalize: bool = False) -> Recipe:
     Source: Ilharco et al. 2023, arXiv 2212.04089.
     Plain torch: `theta0 + sum(c * (theta - theta0) for c, theta in zip(coefs, ckpts))`.
     """
-    return Recipe(fold="linear", normalize=normalize)
+    return Recipe(fold="linear", normalize=yes_or_no("normalize", normalize))

@@ -2,12 +2,11 @@
 
 from ..errors import MergeError
 from ..method import merge_method
-from ..recipe import Recipe, one_each, one_of
+from ..recipe import Recipe, one_each, one_of, yes_or_no
 
 ELECTIONS: dict[str | None, str] = {
     "weighted": "elect_weighted",
     "unweighted": "elect_unweighted",
-    None: "linear",
 }
 TRIMS: dict[str | None, str] = {"tensor": "tensor", "model": "model"}
 NORMS: dict[str | None, str] = {None: "none", "l1": "l1"}
@@ -36,6 +35,8 @@ def ties(
     at a time), "model" all parameters of a checkpoint together (the paper).
     `rescale`: "l1" scales what stays of a parameter to the L1 norm it had (mergekit's `rescale`).
     Coefficients cancel from a normalised sum when they are all equal: sweep `lambda_`.
+    The authors' program keeps one element more and all that equal it, and gives a tied vote the
+    sign that most elements have.
     Source: Yadav et al. 2023, arXiv 2306.01708.
     """
     over_model = one_of("trim", trim, TRIMS) == "model"
@@ -43,9 +44,9 @@ def ties(
     if over_model and norm != "none":
         raise MergeError("rescale 'l1' keeps the norm of a parameter; use it with trim='tensor'")
     return Recipe(
-        fold=one_of("election", election, {k: v for k, v in ELECTIONS.items() if k}),
+        fold=one_of("election", election, ELECTIONS),
         sparsifier="magnitude",
-        normalize=normalize,
+        normalize=yes_or_no("normalize", normalize),
         keep_one=True,
         over_model=over_model,
         rescale=norm,

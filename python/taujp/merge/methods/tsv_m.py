@@ -26,7 +26,9 @@ def tsv_m(n: int) -> Formula:
     orthonormal columns and rows, and theta = theta0 + U S V. What is no matrix, or one with fewer
     than N rows or columns, gets the mean of c_i tau_i. Scale by lambda_ (the paper: 1). What
     tasks share but for 1e-9 counts as one direction; down to that all are made orthogonal.
-    fusion-bench and the authors leave out "text_projection", and give small matrices nothing.
+    The authors average "text_projection", and fusion-bench what it is told to; both give small
+    matrices nothing, and where a task's rank is below k, as of adapters, they make room for
+    directions of rounding, which here count for none.
     Source: Gargiulo et al. 2025, arXiv 2412.00081.
     """
 

@@ -26,8 +26,9 @@ def wudi(n: int, *, steps: int = 300, rate: float = 1e-5) -> Formula:
     with step length `rate`, from sum_i tau_i on, tau_i here and below times c_i; what is no matrix
     gets the mean. The gradient is 2 (Delta G - H) with G = sum_i tau_i^T tau_i / |tau_i|^2 and
     H = sum_i tau_i tau_i^T tau_i / |tau_i|^2: one product a step, where the loss itself takes 3 N.
-    The authors leave out embeddings and heads: use prefix=. `rate` is absolute: 300 steps of 1e-5
-    move an element by 0.003 at most.
+    The authors merge the weights of attention and MLPs alone; all else, biases and norms too, is as
+    in the base: give the rest coefficients of 0 (coefs by pattern). fusion-bench does as here.
+    `rate` is absolute: 300 steps of 1e-5 move an element by 0.003 at most.
     Source: Cheng et al. 2025, arXiv 2503.08099.
     """
     count = whole_number("steps", steps, 0, 1_000_000)
