@@ -1,4 +1,4 @@
-"""Large tensors merged in passes over their tiles: the bits of memory, a few MB at a time."""
+"""Tensors of many tiles, held or merged in passes over them: the bits of memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ import taujp_ext
 
 # With so many threads, and room for their small tensors divided by them, 1 MB is large.
 THREADS = 64
-# Rows that end where blocks of the fingerprint do, and that do not; a row of all; a row each.
-SHAPES = {"even": (240, 768), "odd": (301, 1001), "one row": (280_003,), "narrow": (90_001, 3)}
+# Rows that end where blocks of the fingerprint do, and that do not; a row of all; a row each; a
+# last tile of five elements, in fp32 and bf16 alike.
+SHAPES = {
+    "even": (240, 768),
+    "odd": (301, 1001),
+    "one row": (280_003,),
+    "narrow": (90_001, 3),
+    "tail": (8193, 5),
+}
 METHODS = {
     "ties": {"density": 0.2},
     "breadcrumbs_ties": {"density": 0.5, "gamma": 0.05},
     "dare_linear": {"density": 0.5, "rescale": "l1"},
     "della": {"density": 0.5, "epsilon": 0.2, "rescale": "l1"},
     "della_linear": {"density": 0.6, "rescale": "density"},
+    "della_linear, not scaled": {"density": 0.6, "rescale": None},
     "sce": {"density": 0.3},
     "arcee_fusion": {},
     "ramplus_tl": {},
@@ -38,19 +46,20 @@ def models(folder: Path, count: int, dtype: torch.dtype) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_passes_give_the_bits_of_memory(tmp_path: Path, method: str, dtype) -> None:
+@pytest.mark.parametrize("threads", [1, THREADS], ids=["held", "in passes"])
+@pytest.mark.parametrize("case", METHODS)
+def test_tiles_give_the_bits_of_memory(tmp_path: Path, case: str, threads: int, dtype) -> None:
+    method, options = case.split(",")[0], METHODS[case]
     base, *ckpts = models(tmp_path, 2 if method == "arcee_fusion" else 4, dtype)
     weighs_itself = method in ("sce", "arcee_fusion", "ramplus_tl")
     coefs = [1.0] * len(ckpts) if weighs_itself else [0.5, 0.3, -0.1]
-    options = METHODS[method]
     out = taujp.merge_many(
         ckpts,
         coefs,
         base,
         method=method,
         out=tmp_path / "o.safetensors",
-        threads=THREADS,
+        threads=threads,
         **options,
     )
     expected = taujp.merge_many(ckpts, coefs, base, method=method, **options)
