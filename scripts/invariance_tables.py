@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from invariance.digits import SETTINGS, calibrated, digits_data, trained_on_digits
 from invariance.structure import OBJECTIVES, found_coefficients
 from invariance.tables import digits_table, environments_table, settings_table, structure_table
+from tables_in_pages import with_table
 
 from taujp.data.structural_model import structural_model
 
@@ -53,15 +53,6 @@ def tables(figures: dict[str, Any]) -> dict[str, str]:
         "settings": settings_table(),
         "structure": structure_table(figures),
     }
-
-
-def with_table(page: str, name: str, table: str) -> str:
-    """The page with the table between its two comments."""
-    begin, end = f"<!-- table {name} -->", "<!-- end -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(page):
-        raise ValueError(f"invariance_tables: {PAGE} has no '{begin}' with '{end}' after it")
-    return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", page)
 
 
 def _run_digits(figures: dict[str, Any], seed: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from method_tables.tables import (
     sums_table,
     tasks_table,
 )
+from tables_in_pages import with_table
 
 import taujp
 from taujp.evaluate import MergedWeights, single_task
@@ -109,15 +109,6 @@ def tables(figures: Figures) -> dict[str, str]:
             for reason, names in left_out().items()
         ),
     }
-
-
-def with_table(page: str, name: str, text: str) -> str:
-    """The page with the table between its two comments."""
-    begin, end = f"<!-- table {name} -->", "<!-- end -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(page):
-        raise ValueError(f"{PAGE.name} has no place for the table {name!r}: {begin} ... {end}")
-    return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)
 
 
 def _references(models: MergedWeights, world: World) -> Figures:

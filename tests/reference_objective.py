@@ -6,7 +6,6 @@ Environments are lists of (features, labels), one pair each; nothing of taujp is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -113,9 +112,3 @@ def simplex_programme(gain, rows, bound) -> tuple[bool, float]:
         method="highs",
     )
     return found.status == 0, -found.fun if found.status == 0 else float("nan")
-
-
-def split_rows(values: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """Consecutive pieces of those sizes."""
-    ends = [0, *torch.tensor(sizes).cumsum(0).tolist()]
-    return [values[start:end] for start, end in pairwise(ends)]

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+import taujp
+
 State = dict[str, torch.Tensor]
 
 
@@ -34,6 +36,12 @@ def save(folder: Path, count: int, dtype: torch.dtype = torch.float32) -> list[P
     for seed, path in enumerate(paths):
         save_file(state(seed, dtype), path)
     return paths
+
+
+def merge(paths: list[Path], out: Path, **options: object) -> str:
+    """Every checkpoint at 0.5 on the base, the first path."""
+    base, *ckpts = paths
+    return taujp.merge_many(ckpts, [0.5] * len(ckpts), base, out=out, **options)
 
 
 def left_in(folder: Path) -> set[str]:

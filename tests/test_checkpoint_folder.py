@@ -113,14 +113,14 @@ def break_empty(folder):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (break_missing_shard, "00002-of-00002.*No such file"),
-        (break_missing_name, "2 tensors are not where the index says"),
+        (break_missing_shard, "1 of its 2 files are not there: .*00002-of-00002.*download"),
+        (break_missing_name, "2 tensors .*\n.*'b': the index says .*00002.*, it lies in no file"),
         (break_name_twice, "'a' lies in .*00001.* and again in .*00002"),
         (break_index, "no index of shards"),
         (break_empty_index, "at least one"),
         (break_way_out, "elsewhere"),
         (break_no_index, "2 files of weights and no index"),
-        (break_empty, "no weights"),
+        (break_empty, "is empty; expected one of"),
     ],
 )
 def test_a_broken_folder_is_one_clear_error(sharded, damage, says):

@@ -89,8 +89,8 @@ def test_dry_run_writes_nothing(files):
         (["--prefix", "nothing."], "beginning of no name"),
         (["--ckpt", "missing.safetensors=1"], "missing.safetensors"),
         (["--ckpt", "no-coefficient"], "expected PATH=COEF"),
-        (["--threads", "-3"], "threads is -3; expected a whole number, at least 1"),
-        (["--threads", "0"], "threads is 0; expected a whole number, at least 1"),
+        (["--threads", "-3"], "threads is -3; expected a whole number, from 1 to 4096"),
+        (["--threads", "0"], "threads is 0; expected a whole number, from 1 to 4096"),
         (["--method", "dare_linear", "--seed", "0.7"], "seed is 0.7; expected a whole number"),
     ],
 )

@@ -33,6 +33,13 @@ def test_a_pipe_is_no_output(pipe, tmp_path, overwrite):
     assert left_in(tmp_path) == before
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".bin"])
+def test_no_folder_is_named_like_a_torch_file(tmp_path, suffix):
+    base, one = save(tmp_path, 2)
+    with pytest.raises(taujp.MergeError, match=r"end it in \.safetensors for one file"):
+        taujp.merge_many([one], [0.5], base, out=tmp_path / f"merged{suffix}")
+
+
 def test_coefficients_are_given_once(tmp_path, capsys):
     base, one, *_ = save(tmp_path, 2)
     (tmp_path / "sweep.csv").write_text("0.5\n")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,14 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import taujp
-from stream_files import left_in, save, state
+from stream_files import left_in, merge, save, state
 
 PARTIAL = ".o.safetensors.taujp-partial"
-
-
-def merge(paths: list[Path], out: Path, **options: object) -> str:
-    base, *ckpts = paths
-    return taujp.merge_many(ckpts, [0.5] * len(ckpts), base, out=out, **options)
 
 
 def broken_off(paths: list[Path], out: Path, error: BaseException) -> None:
@@ -123,52 +115,6 @@ def test_an_input_truncated_while_being_read_is_noticed(tmp_path: Path) -> None:
         merge(paths, out, progress=progress, threads=1)
     timer.join()
     assert left_in(tmp_path) == set()
-
-
-@contextmanager
-def file_size_limit(limit: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_no_room_for_the_output(tmp_path: Path) -> None:
-    paths, out = save(tmp_path, 3), tmp_path / "o.safetensors"
-    with file_size_limit(1_000_000), pytest.raises(OSError, match=r"cannot reserve 40\d+ bytes"):
-        merge(paths, out)
-    assert left_in(tmp_path) == set()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a full disk needs root")
-def test_a_full_disk(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
-        with pytest.raises(OSError, match="free some space"):
-            merge(save(tmp_path, 3), disk / "o.safetensors")
-        assert os.listdir(disk) == []
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission(tmp_path: Path) -> None:
-    paths, closed = save(tmp_path, 3), tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    with pytest.raises(PermissionError, match="choose a place where you may write"):
-        merge(paths, closed / "o.safetensors")
-
-
-def test_no_folder_can_be_made_there(tmp_path: Path) -> None:
-    paths = save(tmp_path, 3)
-    with pytest.raises(OSError, match="choose a place where you may write"):
-        merge(paths, paths[0] / "o.safetensors")
 
 
 def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:

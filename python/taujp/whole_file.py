@@ -30,6 +30,15 @@ def check_place(path: str | Path, operation: str) -> None:
         partial.touch()
 
 
+def flush(path: Path) -> None:
+    """Puts on disk what was written to a file, or which names a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _beside(path: Path, operation: str) -> Iterator[Path]:
     """A file beside `path` to write to, which is gone afterwards."""

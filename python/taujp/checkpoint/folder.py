@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 from .entries import Checkpoint, CheckpointError, Entry, SourceFile
 from .safetensors_file import read_safetensors
-from .torch_file import read_torch_file
 
 SAFETENSORS, INDEX = ".safetensors", ".index.json"
 # In this order, which is that of transformers' and open_clip's own loaders.
@@ -21,7 +20,7 @@ KNOWN = (
     "pytorch_model.bin.index.json",
     "open_clip_pytorch_model.bin",
 )
-_TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 _NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state\w*)\.\w+")
 
 
@@ -43,6 +42,8 @@ def read_safetensors_file(path: str, label: str, *, folder: str | None = None) -
 
 def read_torch(path: str, label: str, *, folder: str | None = None) -> Checkpoint:
     """One torch file; it would be written as safetensors."""
+    from .torch_file import read_torch_file  # and all that reads zips and pickles
+
     source, entries, ties = read_torch_file(path)
     name = _safetensors_name(os.path.basename(path)) if folder else "model.safetensors"
     return Checkpoint(label, entries, (source,), ties, dict.fromkeys(entries, name), {}, folder)
@@ -56,14 +57,12 @@ def read_index(path: str, label: str, *, folder: str | None = None) -> Checkpoin
     ties: dict[str, str] = {}
     shards: dict[str, str] = {}
     metadata: dict[str, str] = {}
-    for number, shard in enumerate(dict.fromkeys(weight_map.values())):
-        place = os.path.join(os.path.dirname(path), shard)
-        if shard.endswith(SAFETENSORS):
-            source, found, own = read_safetensors(place, number)
-            metadata.update(own)
-        else:
-            source, found, own_ties = read_torch_file(place, number)
-            ties.update(own_ties)
+    for number, shard in enumerate(_present(path, weight_map)):
+        source, found, own_ties, own = _read_shard(
+            os.path.join(os.path.dirname(path), shard), number
+        )
+        ties.update(own_ties)
+        metadata.update(own)
         files.append(source)
         for name in found:
             if name in entries:
@@ -76,17 +75,44 @@ def read_index(path: str, label: str, *, folder: str | None = None) -> Checkpoin
     return Checkpoint(label, entries, tuple(files), ties, shards, metadata, folder)
 
 
+def _present(path: str, weight_map: dict[str, str]) -> list[str]:
+    """The shards that an index names, which must all be there."""
+    shards = list(dict.fromkeys(weight_map.values()))
+    beside = os.path.dirname(path)
+    absent = [shard for shard in shards if not os.path.exists(os.path.join(beside, shard))]
+    if absent:
+        named = ", ".join(map(repr, absent[:10])) + (", ..." if len(absent) > 10 else "")
+        _fail(path, f"{len(absent)} of its {len(shards)} files are not there: {named}")
+    return shards
+
+
+def _read_shard(
+    path: str, number: int
+) -> tuple[SourceFile, dict[str, Entry], dict[str, str], dict[str, str]]:
+    """The file, its tensors, its ties and its metadata."""
+    if path.endswith(SAFETENSORS):
+        source, found, metadata = read_safetensors(path, number)
+        return source, found, {}, metadata
+    from .torch_file import read_torch_file
+
+    return *read_torch_file(path, number), {}
+
+
 def _check_index(path: str, weight_map: dict[str, str], found: dict[str, str]) -> None:
     wrong = [
         name for name in weight_map.keys() | found.keys() if weight_map.get(name) != found.get(name)
     ]
     if wrong:
         lines = [
-            f"\n  {name!r}: the index says {weight_map.get(name, 'nothing')!r}, it lies in "
-            f"{found.get(name, 'no shard')!r}"
+            f"\n  {name!r}: the index says {_quoted(weight_map.get(name))}, it lies in "
+            f"{_quoted(found.get(name))}"
             for name in sorted(wrong)[:10]
         ]
         _fail(path, f"{len(wrong)} tensors are not where the index says:{''.join(lines)}\n ")
+
+
+def _quoted(shard: str | None) -> str:
+    return "no file" if shard is None else repr(shard)
 
 
 def _weight_map(path: str) -> dict[str, str]:
@@ -116,9 +142,7 @@ def _weights_file(folder: str) -> str:
     indexes = [name for name in names if name.endswith(SAFETENSORS + INDEX)]
     safetensors = [name for name in names if name.endswith(SAFETENSORS)]
     torch_files = [
-        name
-        for name in names
-        if name.endswith(_TORCH_SUFFIXES) and not _NOT_WEIGHTS.fullmatch(name)
+        name for name in names if name.endswith(TORCH_SUFFIXES) and not _NOT_WEIGHTS.fullmatch(name)
     ]
     for candidates in (known[:1], indexes, safetensors, torch_files):
         if len(candidates) == 1:
@@ -128,7 +152,7 @@ def _weights_file(folder: str) -> str:
                           f"{', '.join(candidates[:6])}", "name one of them")  # fmt: skip
     _fail(
         folder,
-        f"holds no weights, only {', '.join(names[:8]) or 'nothing'}",
+        f"holds no weights, only {', '.join(names[:8])}" if names else "is empty",
         f"expected one of {', '.join(KNOWN)}, or one .safetensors or torch file",
     )
 

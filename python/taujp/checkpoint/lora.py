@@ -10,6 +10,7 @@ from .dtypes import FLOATING
 from .entries import Checkpoint, CheckpointError
 from .lora_adapter import adapter_entries
 from .lora_folder import is_adapter
+from .opening import open_checkpoint
 
 
 def open_adapted(
@@ -40,8 +41,6 @@ def open_adapted(
       of wrong shapes; for an adapter of another model.
     Source: Hu et al. 2021, arXiv 2106.09685; Kalajdzievski 2023, arXiv 2312.03732 (rsLoRA).
     """
-    from .opening import open_checkpoint  # it opens "BASE+ADAPTER" by this function
-
     folder = os.fspath(adapter)
     if not is_adapter(folder):
         raise CheckpointError(

@@ -50,6 +50,11 @@ class LowRank:
         return (right.mT, left.mT) if self.transposed else (left, right)
 
     @property
+    def rank(self) -> int:
+        """Columns of the left factor, from the headers alone."""
+        return 1 if self.a is None else self.adapter.entries[self.a].shape[0]
+
+    @property
     def identity(self) -> str:
         """What determines the numbers."""
         used = [self.adapter.entries[name] for name in (self.a, self.b) if name is not None]
@@ -122,10 +127,23 @@ def low_rank_factors(entry: Entry) -> Factors | None:
 
     Of the parameter as [first dimension, the rest]: what a method can use instead of the product.
     """
+    change = _low_rank(entry)
+    return None if change is None else change.factors()
+
+
+def rank_of(entry: Entry) -> int | None:
+    """The rank of those factors, none of which is read; None for any other tensor."""
+    change = _low_rank(entry)
+    if isinstance(change, Nothing):
+        return 0
+    return None if change is None else change.rank
+
+
+def _low_rank(entry: Entry) -> LowRank | Nothing | None:
     made = entry.tensor.make if isinstance(entry.tensor, Computed) else None
     if isinstance(made, Change):
-        return made.change.factors()
-    return made.factors() if isinstance(made, Nothing) and made.shape else None
+        return made.change
+    return made if isinstance(made, Nothing) and made.shape else None
 
 
 def adapted(checkpoint: Checkpoint, name: str) -> Adapted | None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from .entries import CheckpointError
+from .lora_folder import CONFIG
 
-CONFIG = "adapter_config.json"
 _MERGE = "merge it with PEFT (model.merge_and_unload()), save the model and give that"
 # They change how an adapter is trained, started or found, and nothing of what it adds.
 _WITHOUT_EFFECT = frozenset({

@@ -6,8 +6,8 @@ import os
 
 from .entries import Checkpoint, CheckpointError
 from .folder import KNOWN, read_safetensors_file, read_torch
-from .lora_config import CONFIG
 
+CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 

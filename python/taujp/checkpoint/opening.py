@@ -17,7 +17,6 @@ from .folder import (
     read_torch,
 )
 from .in_memory import from_state_dict
-from .lora import open_adapted
 from .lora_folder import base_and_adapter, is_adapter
 from .naming import renamed
 
@@ -60,6 +59,8 @@ def _open(source: Any, label: str | None) -> Checkpoint:
 
 def _open_path(path: str, label: str) -> Checkpoint:
     if pair := base_and_adapter(path):
+        from .lora import open_adapted  # which itself opens the base by this function
+
         return open_adapted(*pair, label=label)
     if is_adapter(path):
         raise CheckpointError(

@@ -32,9 +32,10 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
     by_task = [name for name, method in methods().items() if method.per_task]
     parser.add_argument("--ckpt", action="append", required=True, metavar="PATH", help=checkpoint)
     _add_base(parser)
-    parser.add_argument("--method", choices=by_task, default="emr", help="default emr")
+    parser.add_argument("--method", choices=by_task, default="emr", help="(default emr)")
     add_method_options(parser, by_task)
-    parser.add_argument("--prefix", help="only parameters whose names begin so")
+    prefix = "only parameters whose names begin so"
+    parser.add_argument("--prefix", metavar="TEXT", help=prefix)
     out = "a name that ends in .safetensors"
     parser.add_argument("-o", "--out", required=True, type=output_text, metavar="PATH", help=out)
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
@@ -42,14 +43,21 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
 
 def _add_rebuilding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("compact", metavar="FILE", help="what `taujp compact make` wrote")
-    parser.add_argument("--task", required=True, help="its name: that of the checkpoint's file")
+    task = "its name: that of the checkpoint's file"
+    parser.add_argument("--task", required=True, metavar="NAME", help=task)
     _add_base(parser)
-    parser.add_argument("--lambda", dest="lambda_", type=float, default=1.0, help="default 1")
+    factor = "factor of the task's vector (default 1)"
+    parser.add_argument(
+        "--lambda", dest="lambda_", type=float, default=1.0, metavar="X", help=factor
+    )
     out = "NAME.safetensors for a file, else a folder"
     parser.add_argument("-o", "--out", required=True, type=output_text, metavar="PATH", help=out)
-    parser.add_argument("--dtype", help="float32, float16 or bfloat16 (default: the base's)")
-    size = "bytes a file of the output may hold, e.g. 5GB"
-    parser.add_argument("--out-shard-size", dest="shard_size", type=byte_size, help=size)
+    dtype = "float32, float16 or bfloat16 (default: the base's)"
+    parser.add_argument("--dtype", metavar="NAME", help=dtype)
+    size = "bytes a file of the output may hold, e.g. 5GB (default: files as the base's)"
+    parser.add_argument(
+        "--out-shard-size", dest="shard_size", type=byte_size, metavar="SIZE", help=size
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an output that exists")
 
 

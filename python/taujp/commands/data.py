@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (summary, module) in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary)
         root = "folder that holds the data sets (default: here)"
-        action.add_argument("--root", type=Path, default=Path("."), metavar="DIR", help=root)
+        action.add_argument("--root", type=Path, default=Path("."), metavar="FOLDER", help=root)
         module.add_arguments(action)
         action.set_defaults(act=module.run)
 

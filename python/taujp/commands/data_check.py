@@ -8,6 +8,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from taujp.commands.process_count import process_count
+
 if TYPE_CHECKING:
     from taujp.data.check import Checked
 
@@ -19,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     workers = "threads that decode images (default 4)"
-    parser.add_argument("--workers", type=int, default=4, metavar="N", help=workers)
+    parser.add_argument("--workers", type=process_count, default=4, metavar="N", help=workers)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from taujp.commands.gathering_arguments import ROOT
 from taujp.commands.output_path import output_path
+from taujp.commands.process_count import process_count
 from taujp.merge.method import methods
 
 
@@ -79,7 +81,7 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
     each = "a fine-tuned checkpoint a task"
     given.add_argument("--checkpoints", type=checkpoint, nargs="+", metavar="TASK=PATH", help=each)
     folder = "a folder with TASK.safetensors of every task"
-    given.add_argument("--folder", type=Path, metavar="DIR", help=folder)
+    given.add_argument("--folder", type=Path, metavar="FOLDER", help=folder)
     tasks = "only these of the checkpoints, in this order"
     group.add_argument("--tasks", type=names, metavar="A,B", help=tasks)
     post_hoc = "linearise ordinary checkpoints at the pre-trained weights"
@@ -87,21 +89,27 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_merging(group: argparse._ArgumentGroup) -> None:
-    method = "how task vectors are added (default task_arithmetic)"
-    group.add_argument("--method", choices=list(methods()), default="task_arithmetic", help=method)
-    options = "of the method, as density=0.2; repeat"
+    method = "how task vectors are added; `taujp methods` lists them (default task_arithmetic)"
+    group.add_argument(
+        "--method",
+        choices=list(methods()),
+        default="task_arithmetic",
+        metavar="NAME",
+        help=method,
+    )
+    options = "of the method (`taujp methods NAME`), as density=0.2; repeat"
     group.add_argument(
         "--option", type=option, action="append", default=[], metavar="NAME=VALUE", help=options
     )
 
 
 def _add_computing(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--root", default=".", metavar="FOLDER", help="where images of tasks are")
+    group.add_argument("--root", default=".", metavar="FOLDER", help=ROOT)
     in_memory = "transform images only once, and keep them"
     group.add_argument("--in-memory", action="store_true", help=in_memory)
     group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
     workers = "processes that load images (default 0: none)"
-    group.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
+    group.add_argument("--workers", type=process_count, default=0, metavar="N", help=workers)
     digests = "leave the digests of the data out of the record: unprepared data are read for them"
     group.add_argument("--no-digests", action="store_true", help=digests)
 

@@ -71,9 +71,10 @@ def _add_negation(parser: argparse.ArgumentParser) -> None:
     add_coefficients(parser, "0:1:21")
     keep = "share of the control's accuracy that has to stay (default 0.95)"
     parser.add_argument("--keep", type=float, default=0.95, metavar="X", help=keep)
-    rule = "of the coefficients that keep it (default least_target: the lowest target accuracy)"
+    rule = "of the coefficients that keep it: the largest, or that of the lowest target accuracy "
+    rule += "(default least_target)"
     parser.add_argument("--rule", choices=RULES, default="least_target", help=rule)
-    vector = "what is subtracted: the task's vector, or a baseline: a random one of its norm in "
+    vector = "what is subtracted: the task's (default), or a baseline: a random one of its norm in "
     vector += "every parameter, or --checkpoints of gradient ascent, applied as it is"
     parser.add_argument("--vector", choices=list(VECTORS), default="task", help=vector)
     seed = "of --vector random (default 0)"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from taujp.commands.eval_arguments import add_shared_arguments
 from taujp.commands.eval_inputs import checkpoints_of, data_digests, load_inputs
 from taujp.commands.eval_protocols import PROTOCOLS, Protocol
+from taujp.commands.optional_packages import RESULTS, check_installed
 from taujp.whole_file import check_place
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, save the result with where it comes from, and print it."""
     check_place(arguments.out, "eval")
+    check_installed("open_clip", *RESULTS)
     from taujp.commands.eval_tables import table_of
     from taujp.evaluate import save_result
 

@@ -13,8 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="MODEL", help=model)
     add_images(parser, "whose images are looked at")
     draws = "backward passes an image, in random output directions (default 2)"
-    parser.add_argument("--draws", type=int, default=2, help=draws)
-    parser.add_argument("--seed", type=int, default=0, help="of images and draws (default 0)")
+    parser.add_argument("--draws", type=int, default=2, metavar="N", help=draws)
+    seed = "of images and draws (default 0)"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     exclude = "leave out parameters of such names, as 'conv1*'; they must stay frozen in training"
     parser.add_argument("--exclude", nargs="+", default=[], metavar="PATTERN", help=exclude)
     plain = "of the features as the encoder gives them, not divided by their norm"

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from taujp.commands.finetune_objective import add_objective
+from taujp.commands.gathering_arguments import ROOT
 from taujp.commands.output_path import output_path
+from taujp.commands.process_count import process_count
 
 MODES = ("standard", "linear", "attention", "lora")
 PENALTIES = ("tau_jp", "tau_jp_cyclic", "kronecker", "orthogonal")
+WEIGHTS = "default 0.1 of tau_jp, 500 of kronecker, 1 of orthogonal"
 # Fields of Recipe that a flag sets: what the help says of each, with its default.
 RECIPE: dict[str, tuple[str, type, str]] = {
     "--steps": ("steps", int, "optimiser steps (default 2000)"),
@@ -61,17 +64,18 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--jointly", type=names, default=[], metavar="A,B", help=jointly)
     ascent = "raise the task's loss instead of lowering it, a baseline of negation"
     group.add_argument("--ascent", action="store_true", help=ascent)
-    group.add_argument("--root", default=".", metavar="FOLDER", help="where images of tasks are")
+    group.add_argument("--root", default=".", metavar="FOLDER", help=ROOT)
     group.add_argument("--in-memory", action="store_true", help="transform images only once")
-    mode = "the ordinary model, or linearised: all weights, attention's, or low-rank matrices"
+    mode = "standard (default): the ordinary model; linearised: linear, all weights; attention, "
+    mode += "attention's; lora, low-rank matrices"
     group.add_argument("--mode", choices=MODES, default="standard", help=mode)
-    patterns = "train only weights of such names, as '*attn*'"
+    patterns = "train only weights of such names, as '*attn*' (default: all)"
     group.add_argument("--trainable", nargs="+", metavar="PATTERN", help=patterns)
-    group.add_argument("--rank", type=int, help="of --mode lora (default 16)")
+    group.add_argument("--rank", type=int, metavar="N", help="of --mode lora (default 16)")
 
 
 def _add_penalties(group: argparse._ArgumentGroup) -> None:
-    which = f"one of {', '.join(PENALTIES)}; repeat to add several"
+    which = f"one of {', '.join(PENALTIES)}; WEIGHT: {WEIGHTS}; repeat to add several"
     group.add_argument(
         "--penalty", action="append", default=[], metavar="NAME[=WEIGHT]", help=which
     )
@@ -98,14 +102,14 @@ def _add_teacher(group: argparse._ArgumentGroup) -> None:
 def _add_computing(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if any)")
     devices = "processes, one a device (default: those of torchrun, else 1)"
-    group.add_argument("--devices", type=int, metavar="N", help=devices)
-    precision = "tf32: fp32 with TF32 products; bf16: autocast; weights stay in fp32"
+    group.add_argument("--devices", type=process_count, metavar="N", help=devices)
+    precision = "fp32 (default); tf32: with TF32 products; bf16: autocast, weights in fp32; fp64"
     kinds = ("fp32", "tf32", "bf16", "fp64")
     group.add_argument("--precision", choices=kinds, default="fp32", help=precision)
     chunk = "rows a piece of the linearised pass, for less memory (default: all)"
     group.add_argument("--chunk", type=int, metavar="ROWS", help=chunk)
     workers = "processes that load images (default 0: none)"
-    group.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
+    group.add_argument("--workers", type=process_count, default=0, metavar="N", help=workers)
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taujp.commands.merge_arguments import pair
+from taujp.commands.optional_packages import PAGE, RESULTS, check_installed
 from taujp.commands.output_path import output_path
 from taujp.whole_file import check_place
 
@@ -24,13 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     top = "singular directions of every matrix (default 16); 0: none, which is much faster"
     parser.add_argument("--top", type=int, default=16, metavar="K", help=top)
     out = "NAME.html for a page, NAME.json for the figures; repeat"
-    parser.add_argument("-o", "--out", type=output_path, action="append", default=[], help=out)
-    parser.add_argument("--title", default="", help="heading of the page")
+    parser.add_argument(
+        "-o", "--out", type=output_path, action="append", default=[], metavar="FILE", help=out
+    )
+    parser.add_argument("--title", default="", metavar="TEXT", help="heading of the page")
     parser.add_argument(
         "--rename", action="append", default=[], metavar="REGEX=NEW", help="of names; repeat"
     )
-    parser.add_argument("--prefix", help="only parameters whose names begin so")
-    missing = "names not in all inputs"
+    prefix = "only parameters whose names begin so"
+    parser.add_argument("--prefix", metavar="TEXT", help=prefix)
+    missing = "tensors that not all inputs have: error (default), or ignore, which leaves them out"
     parser.add_argument("--missing", choices=("error", "ignore"), default="error", help=missing)
     parser.add_argument("-q", "--quiet", action="store_true", help="no table, no progress bar")
 
@@ -42,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--out {', '.join(wrong)}: expected names that end in .html or .json")
     for path in arguments.out:
         check_place(path, "inspect")
+        check_installed(*(RESULTS if path.suffix == ".json" else PAGE))
     from taujp.inspecting import inspect
     from taujp.inspecting.table import inspection_table
 

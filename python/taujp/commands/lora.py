@@ -24,16 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     extract.add_argument(
         "-o", "--out", required=True, type=output_text, metavar="FOLDER", help="the adapter"
     )
-    extract.add_argument("--rank", type=int, help="of every matrix; with --energy the most")
+    rank = "of every matrix; with --energy the most (one of the two is needed)"
+    extract.add_argument("--rank", type=int, metavar="N", help=rank)
     energy = "keep this share of each matrix's |tau|^2, in (0, 1], with as few ranks as that takes"
     extract.add_argument("--energy", type=float, metavar="SHARE", help=energy)
-    extract.add_argument("--method", choices=("randomised", "exact"), default="randomised")
+    ways = "of decomposing: by random sketches (default), or in full, which takes longer"
+    extract.add_argument(
+        "--method", choices=("randomised", "exact"), default="randomised", help=ways
+    )
     modules = "pattern of modules that get factors; repeat (default: all matrices)"
     extract.add_argument("--modules", action="append", metavar="GLOB", help=modules)
     whole = "leave out what is no matrix (default: keep such modules whole)"
     extract.add_argument("--only-matrices", action="store_true", help=whole)
-    extract.add_argument("--dtype", default="float32", help="of the factors (default float32)")
-    extract.add_argument("--seed", type=int, default=0, help="of the random sketches")
+    dtype = "of the factors (default float32)"
+    extract.add_argument("--dtype", default="float32", metavar="NAME", help=dtype)
+    seed = "of the random sketches (default 0)"
+    extract.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     rename = "of names, in both models; repeat"
     extract.add_argument("--rename", action="append", default=[], metavar="REGEX=NEW", help=rename)
     extract.add_argument("--overwrite", action="store_true", help="replace an output that exists")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from taujp.commands.byte_size import byte_size
 from taujp.commands.output_path import output_text
 from taujp.merge.errors import MergeError
-from taujp.merge.method import methods
+from taujp.merge.method import Method, methods
 from taujp.merge.prepare import ROUNDINGS
 
-COEF = "a checkpoint and its coefficient (without, where --coefs or the method gives it); repeat"
+COEF = "a checkpoint and its coefficient, or alone where --coefs or the method gives it; repeat"
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--ckpt",), {"action": "append", "required": True, "metavar": "PATH[=COEF]", "help": COEF}),
     (("--base",), {"metavar": "PATH", "help": "theta0, which the others were fine-tuned from"}),
@@ -30,30 +30,45 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("--coefs",),
         {
             "metavar": "CSV",
-            "help": "many models: a row of coefficients each",
+            "help": "many models: a row of coefficients each, a column for each --ckpt",
         },
     ),
-    (("--dtype",), {"help": "float32, float16 or bfloat16 (default: as the base has it)"}),
+    (
+        ("--dtype",),
+        {"metavar": "NAME", "help": "float32, float16 or bfloat16 (default: as the base has it)"},
+    ),
     (
         ("--rounding",),
-        {"choices": ROUNDINGS, "default": "exact", "help": "stepwise: as a chain of tensor ops"},
+        {
+            "choices": ROUNDINGS,
+            "default": "exact",
+            "help": "exact (default): once, at the end; stepwise: as a chain of tensor operations",
+        },
     ),
     (
         ("--rename",),
         {"action": "append", "default": [], "metavar": "REGEX=NEW", "help": "of names; repeat"},
     ),
-    (("--prefix",), {"help": "merge only parameters whose names begin so; copy the rest"}),
+    (
+        ("--prefix",),
+        {"metavar": "TEXT", "help": "merge only parameters whose names begin so; copy the rest"},
+    ),
     (
         ("--missing",),
         {
             "choices": ("error", "ignore"),
             "default": "error",
-            "help": "names not in all inputs",
+            "help": "tensors that not all inputs have: error (default), or ignore, which copies "
+            "those of the base",
         },
     ),
     (
         ("--nonfinite",),
-        {"choices": ("error", "allow"), "default": "error", "help": "NaN and Inf in the inputs"},
+        {
+            "choices": ("error", "allow"),
+            "default": "error",
+            "help": "NaN and Inf in the inputs (default error)",
+        },
     ),
     (("--donor",), {"metavar": "FOLDER", "help": "gives config and tokenizer (default: the base)"}),
     (
@@ -67,8 +82,11 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("--overwrite",), {"action": "store_true", "help": "replace an output that exists"}),
     (("--sha256",), {"action": "store_true", "help": "record the SHA-256 of every input file too"}),
-    (("--threads",), {"type": int, "help": "default: one a processor"}),
-    (("--device",), {"default": "cpu", "help": "cuda: formulas in torch run there (default cpu)"}),
+    (("--threads",), {"type": int, "metavar": "N", "help": "default: one a processor"}),
+    (
+        ("--device",),
+        {"default": "cpu", "help": "cpu, cuda, cuda:1: where formulas in torch run (default cpu)"},
+    ),
     (("--dry-run",), {"action": "store_true", "help": "print the plan and do nothing"}),
     (("-q", "--quiet"), {"action": "store_true", "help": "no progress bar"}),
 )
@@ -78,21 +96,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that `taujp merge` takes."""
     for flags, settings in ARGUMENTS:
         parser.add_argument(*flags, **settings)
-    default = "default: task_arithmetic with a base, else linear"
-    parser.add_argument("--method", choices=list(methods()), help=default)
+    method = "`taujp methods` lists them (default: task_arithmetic with a base, else linear)"
+    parser.add_argument("--method", choices=list(methods()), metavar="NAME", help=method)
     factor = "factor of the merged task vector (default 1); a list makes a model for each"
-    parser.add_argument("--lambda", dest="lambda_", type=_value, default=1.0, help=factor)
-    add_method_options(parser, methods())
+    parser.add_argument(
+        "--lambda", dest="lambda_", type=_value, default=1.0, metavar="X[,X...]", help=factor
+    )
+    explained = "`taujp methods NAME` explains them; several values are written A,B"
+    add_method_options(parser.add_argument_group("options of methods", explained), methods())
 
 
-def add_method_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+def add_method_options(group: argparse._ActionsContainer, names: Iterable[str]) -> None:
     """The own options of these methods."""
     chosen = [methods()[name] for name in names]
     for name in dict.fromkeys(name for method in chosen for name in method.options):
-        users = {m.name: m.options[name] for m in chosen if name in m.options}
-        text = ", ".join(f"{method} {default!r}" for method, default in users.items())
-        flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, dest=f"option_{name}", type=_value, help=f"defaults: {text}")
+        flag, text = "--" + name.replace("_", "-"), "; ".join(_users(name, chosen))
+        group.add_argument(flag, dest=f"option_{name}", type=_value, metavar="X", help=text)
+
+
+def _users(option: str, chosen: Iterable[Method]) -> Iterator[str]:
+    """What the option is to each of the methods that have it."""
+    defaults: dict[str, list[str]] = {}
+    for method in chosen:
+        if option == method.statistics:
+            yield f"{method.name}: a file of each checkpoint, of `taujp statistics`"
+        elif option in method.options:
+            default = method.options[option]
+            shown = default if isinstance(default, str) else json.dumps(default)
+            defaults.setdefault(shown.replace("null", "none"), []).append(method.name)
+    for shown, users in defaults.items():
+        yield f"default {shown} ({', '.join(users)})"
 
 
 def method_options() -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from taujp.merge.dry_run import Estimate
 
 
@@ -31,20 +33,29 @@ def size_text(count: int) -> str:
 
 
 class Bar:
-    """A progress bar with GB/s and the time that is left; silent where nobody watches."""
+    """A progress bar with GB/s and the time that is left; nothing where nobody watches."""
 
     def __init__(self, *, quiet: bool) -> None:
-        from tqdm import tqdm
+        self._hidden = quiet or not sys.stderr.isatty()
+        self._bar: tqdm[None] | None = None
 
-        hidden = quiet or not sys.stderr.isatty()
-        self._bar = tqdm(unit="B", unit_scale=True, disable=hidden, desc="merge", leave=False)
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self._show
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        return None if self._hidden else self._show
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def _show(self, done: int, total: int) -> None:
-        self._bar.total = total
+        if not done:
+            return  # the bar is loaded once the engine is at work
+        if self._bar is None:
+            self._bar = _drawn(done, total)
         self._bar.update(done - self._bar.n)
+
+
+def _drawn(done: int, total: int) -> tqdm[None]:
+    """A bar that stands at what was done before; its rate counts from here."""
+    from tqdm import tqdm
+
+    return tqdm(unit="B", unit_scale=True, desc="merge", leave=False, initial=done, total=total)

@@ -37,18 +37,21 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("--copy-tokenizer",),
-        {"action": SWITCH, "default": True, "help": "the donor's, where none is built"},
+        {"action": SWITCH, "default": True, "help": "the donor's, where none is built (default)"},
     ),
     (
         ("--write-model-card",),
-        {"action": SWITCH, "default": True, "help": "README.md and mergekit_config.yml"},
+        {"action": SWITCH, "default": True, "help": "README.md and mergekit_config.yml (default)"},
     ),
-    (("--random-seed",), {"type": int, "default": 0, "help": "of random methods (default 0)"}),
+    (
+        ("--random-seed",),
+        {"type": int, "default": 0, "metavar": "N", "help": "of random methods (default 0)"},
+    ),
     (
         ("--transformers-cache",),
         {"metavar": "FOLDER", "help": "cache of the Hugging Face hub to look models up in"},
     ),
-    (("-j", "--num-threads"), {"type": int, "help": "default: one a processor"}),
+    (("-j", "--num-threads"), {"type": int, "metavar": "N", "help": "default: one a processor"}),
     (("-v",), {"action": "count", "default": 0, "dest": "verbosity", "help": "the plan as well"}),
     (("-q", "--quiet"), {"action": SWITCH, "default": False, "help": "no progress, no notes"}),
     (
@@ -57,14 +60,19 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("--lazy",),
-        {"action": SWITCH, "default": True, "help": "take named documents that are made already"},
+        {
+            "action": SWITCH,
+            "default": True,
+            "help": "take named documents as they are made (default)",
+        },
     ),
     (
         ("--rounding",),
         {
             "choices": ("exact", "stepwise"),
             "default": "exact",
-            "help": "stepwise: mergekit's bits in bfloat16 and float16",
+            "help": "exact (default): once, at the end; stepwise: mergekit's bits in bfloat16 and "
+            "float16",
         },
     ),
     (
@@ -72,12 +80,17 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {
             "choices": ("error", "ignore"),
             "default": "error",
-            "help": "tensors that not all models have; ignore copies them",
+            "help": "tensors that not all models have: error (default), or ignore, which copies "
+            "them",
         },
     ),
     (
         ("--nonfinite",),
-        {"choices": ("error", "allow"), "default": "error", "help": "NaN and Inf in the inputs"},
+        {
+            "choices": ("error", "allow"),
+            "default": "error",
+            "help": "NaN and Inf in the inputs (default error)",
+        },
     ),
     (("--overwrite",), {"action": "store_true", "help": "replace an output that exists"}),
     (("--dry-run",), {"action": "store_true", "help": "print the plan and do nothing"}),
@@ -106,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cuda = "run methods in torch on the GPU; pointwise ones read files on the processor"
     parser.add_argument("--cuda", action=SWITCH, default=False, help=cuda)
     parser.add_argument("--gpu-rich", action=SWITCH, default=False, help="the same as --cuda")
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or auto")
+    parser.add_argument("--device", metavar="DEVICE", help="cpu (default), cuda, cuda:1 or auto")
     for flag, reason in WITHOUT_EFFECT.items():
         text = f"accepted without effect: {reason}"
         parser.add_argument(flag, action=SWITCH, default=False, help=text)
@@ -114,5 +127,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, metavar="X", help=f"accepted without effect: {reason}")
     refused = "refused: give tokenizer_source in the configuration"
     parser.add_argument("--unsafe-truncate-embeddings", action=SWITCH, default=False, help=refused)
-    pickled = "--no-safe-serialization is refused: outputs are safetensors"
+    pickled = "outputs are safetensors (default); --no-safe-serialization is refused"
     parser.add_argument("--safe-serialization", action=SWITCH, default=True, help=pickled)

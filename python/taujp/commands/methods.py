@@ -26,7 +26,9 @@ LIVE = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A method's name for its whole documentation."""
-    parser.add_argument("name", nargs="?", help="show all that is known of this method")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="show all that is known of this method"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from taujp.commands.optional_packages import PAGE, RESULTS, check_installed
 from taujp.commands.output_path import output_path
 
 
@@ -14,17 +15,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "results", nargs="+", type=Path, metavar="RESULTS", help="result files, or folders of them"
     )
     out = "the .html file to write"
-    parser.add_argument("-o", "--out", type=output_path, required=True, help=out)
-    parser.add_argument("--figures", type=Path, help="folder for every plot as PNG and SVG")
-    parser.add_argument("--title", help="heading of the page")
+    parser.add_argument("-o", "--out", type=output_path, required=True, metavar="FILE", help=out)
+    figures = "folder for every plot as PNG and SVG"
+    parser.add_argument("--figures", type=Path, metavar="FOLDER", help=figures)
+    parser.add_argument("--title", metavar="TEXT", help="heading of the page")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the page."""
-    from taujp.report.page import TITLE, write_report
-
     if arguments.out.suffix not in (".html", ".htm"):
         raise ValueError(f"--out {arguments.out}: expected a name that ends in .html")
+    check_installed(*RESULTS, *PAGE)
+    from taujp.report.page import TITLE, write_report
+
     title = arguments.title or TITLE
     print(write_report(arguments.results, arguments.out, figures=arguments.figures, title=title))
     return 0

@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from taujp.commands.optional_packages import PAGE, RESULTS, check_installed
+from taujp.commands.output_path import output_path
+from taujp.commands.process_count import process_count
 from taujp.reproduce.candidates import USUAL, WAYS, find_ways
 from taujp.reproduce.setups import SETUPS, Setup, setup_of
 
@@ -16,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that `taujp reproduce` takes."""
     parser.add_argument("protocol", choices=("addition", "negation"), help="which table")
     parser.add_argument("--model", required=True, choices=tuple(SETUPS), help="on which model")
-    parser.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="the data")
+    root = "folder that holds the data sets (default: here)"
+    parser.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help=root)
     out = "checkpoints, records and report (default: reproduction/MODEL)"
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=out)
+    parser.add_argument("-o", "--out", type=output_path, metavar="FOLDER", help=out)
     parser.add_argument("--dry-run", action="store_true", help="print steps, time and disk only")
     _add_what(parser.add_argument_group("what is run"))
     _add_computing(parser.add_argument_group("computing"))
@@ -41,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         _use_threads(arguments.threads)
         print(dry_run(asked, place, arguments.jobs))
         return 0
+    check_installed("open_clip", "lightning_fabric", *RESULTS, *PAGE)
     if arguments.imports:
         from taujp.reproduce.importing import import_tasks
 
@@ -84,12 +89,12 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
 
 def _add_computing(group: argparse._ArgumentGroup) -> None:
     jobs = "steps at a time, in processes of their own (default 1)"
-    group.add_argument("--jobs", type=int, default=1, metavar="N", help=jobs)
+    group.add_argument("--jobs", type=process_count, default=1, metavar="N", help=jobs)
     threads = "of each job (default: 1 with several jobs and for the demo, else all cores)"
-    group.add_argument("--threads", type=int, metavar="N", help=threads)
+    group.add_argument("--threads", type=process_count, metavar="N", help=threads)
     group.add_argument("--device", default="auto", help="cpu, cuda (default: a GPU if any)")
     workers = "processes that load images (default 0: none)"
-    group.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
+    group.add_argument("--workers", type=process_count, default=0, metavar="N", help=workers)
 
 
 def _add_import(group: argparse._ArgumentGroup) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from taujp.commands.eval_arguments import add_shared_arguments, numbers
 from taujp.commands.eval_inputs import checkpoints_of, data_digests, load_inputs
+from taujp.commands.optional_packages import RESULTS, check_installed
+from taujp.whole_file import check_place
 
 if TYPE_CHECKING:
     from taujp.searching import Search
@@ -34,22 +36,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--by", choices=("grid", "tpe", "random"), default="grid", help=by)
     trials = "how many a sampler makes (default 100), or at most of a grid"
     group.add_argument("--trials", type=int, metavar="N", help=trials)
-    measure = "mean of accuracy / fine-tuned accuracy, mean accuracy, or the worst task's share"
+    measure = "normalised (default): mean of accuracy / fine-tuned accuracy; absolute: mean "
+    measure += "accuracy; worst: the worst task's share"
     group.add_argument(
         "--measure", choices=("normalised", "absolute", "worst"), default="normalised", help=measure
     )
     storage = "a database's URL, or a file on a shared disk: machines that give it share the trials"
     group.add_argument("--storage", metavar="URL", help=storage)
-    group.add_argument("--study", default="taujp", metavar="NAME", help="in the storage")
+    group.add_argument(
+        "--study", default="taujp", metavar="NAME", help="in the storage (default taujp)"
+    )
     draws = "of the sampler; another one on each machine (default 0)"
     group.add_argument("--draws", type=int, default=0, metavar="N", help=draws)
-    at_once = "points of a grid that take turns on the data; so many are lost by a kill"
+    at_once = "points of a grid that take turns on the data; a kill loses so many (default 16)"
     group.add_argument("--at-once", type=int, default=16, metavar="N", help=at_once)
     add_shared_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Search, save the result with where it comes from, and print the best."""
+    check_place(arguments.out, "search")
+    sampled = arguments.by != "grid" or arguments.storage is not None
+    check_installed("open_clip", *RESULTS, *(["optuna"] if sampled else []))
     from taujp.evaluate.provenance import provenance_of
     from taujp.searching import search
     from taujp.train.model import load_model

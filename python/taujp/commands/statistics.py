@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_images(parser, "what it was fine-tuned on")
     labels = "fisher: over all classes (default), sampled ones, or the labels given"
     parser.add_argument("--labels", choices=LABELS, default="expected", help=labels)
-    parser.add_argument("--seed", type=int, default=0, help="of images and labels (default 0)")
+    seed = "of images and labels (default 0)"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     add_places(parser)
 
 

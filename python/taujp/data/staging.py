@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from taujp.whole_file import flush
+
 
 @contextmanager
 def staging(root: Path, name: str, place: Path) -> Iterator[Path]:
@@ -38,11 +40,7 @@ def move_into_place(made: Path, place: Path, staging_folder: Path) -> None:
     if place.exists():
         os.replace(place, staging_folder / "before")
     os.replace(made, place)
-    descriptor = os.open(place.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(place.parent)
 
 
 def _put_back(folder: Path, place: Path) -> None:

@@ -39,6 +39,21 @@ class KeptScores:
                 found[key] = score(one, task.scorer, reliability=split == "test")
         return [found[key] for key in keys]
 
+    def of_rows(
+        self,
+        rows: Sequence[Coefficients],
+        task: PreparedTask,
+        split: str,
+        outputs: Callable[[list[Coefficients], PreparedTask, Any], Iterable[Outputs]],
+    ) -> list[Scores]:
+        """The scores of all rows; `outputs` gives those of the rows still wanted."""
+        return self.of(
+            [key_of(row) for row in rows],
+            task,
+            split,
+            lambda wanted: outputs([rows[index] for index in wanted], task, split),
+        )
+
 
 def key_of(row: Coefficients) -> Hashable:
     """A row's numbers without its zeros, in one order."""

@@ -10,7 +10,7 @@ import taujp
 from taujp.evaluate.classifier import classifier_of
 from taujp.evaluate.coefficient_rows import Coefficients
 from taujp.evaluate.data_pass import run_over
-from taujp.evaluate.kept_scores import KeptScores, key_of
+from taujp.evaluate.kept_scores import KeptScores
 from taujp.evaluate.live_weights import LiveWeights
 from taujp.evaluate.merged import Split
 from taujp.evaluate.outputs import Keep, Outputs, all_of_it
@@ -91,12 +91,7 @@ class MergedWeights:
         self, rows: Sequence[Coefficients], task: PreparedTask, split: Split
     ) -> list[Scores]:
         """Every row's scores."""
-        return self._kept.of(
-            [key_of(row) for row in rows],
-            task,
-            split,
-            lambda wanted: self.outputs([rows[index] for index in wanted], task, split),
-        )
+        return self._kept.of_rows(rows, task, split, self.outputs)
 
     def own_scores(self, name: str, task: PreparedTask, split: Split) -> Scores:
         """The scores of one checkpoint as it is."""

@@ -20,6 +20,7 @@ from taujp.merge.adapters import open_input
 from taujp.tangent.attribution import layer_groups
 
 WHOLE = "whole model"
+MOST_DIRECTIONS = 1 << 16  # of a matrix; tables have room for so many
 
 
 def inspect(
@@ -83,8 +84,11 @@ def inspect(
 def _check_options(by: str, top: int, missing: str) -> None:
     if by not in ("layer", "tensor"):
         raise ValueError(f"inspect: by is {by!r}; expected 'layer' or 'tensor'")
-    if not isinstance(top, int) or top < 0:
-        raise ValueError(f"inspect: top is {top!r}; expected a whole number, 0 for no directions")
+    if not isinstance(top, int) or not 0 <= top <= MOST_DIRECTIONS:
+        raise ValueError(
+            f"inspect: top is {top!r}; expected a whole number up to {MOST_DIRECTIONS}, 0 for no "
+            "directions"
+        )
     if missing not in ("error", "ignore"):
         raise ValueError(f"inspect: missing is {missing!r}; expected 'error' or 'ignore'")
 

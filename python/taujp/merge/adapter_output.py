@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from taujp.checkpoint import open_checkpoint
 from taujp.checkpoint.layout import layout_like
-from taujp.checkpoint.lora_config import CONFIG
+from taujp.checkpoint.lora_folder import CONFIG
 from taujp.checkpoint.lora_names import PREFIX
 from taujp.checkpoint.tensors import raw_bytes
 

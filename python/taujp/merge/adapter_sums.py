@@ -8,6 +8,7 @@ factors too, <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from taujp.checkpoint.lora_change import Factors, low_rank_factors, rows_at_a_time
+from taujp.checkpoint.lora_change import Factors, low_rank_factors, rank_of, rows_at_a_time
 
 from .coefficients import Row
 from .elected import folded
@@ -41,12 +42,27 @@ def finite(factors: Sequence[Factors]) -> bool:
 
 def sum_of_factors(merge: Merge, name: str) -> SumOfFactors | None:
     """How a parameter is made from factors alone; None where it is no weighted sum of changes."""
-    if merge.base is None or replace(merge.recipe, normalize=False) != Recipe():
-        return None
-    if merge.formula is not None and merge.formula.merged is not None:
-        return None
-    factors = factors_of(merge, name)
+    factors = factors_of(merge, name) if _is_sum(merge) else None
     return None if factors is None else SumOfFactors(merge, name, tuple(factors))
+
+
+def bytes_of_factors(merge: Merge, name: str) -> int | None:
+    """What `sum_of_factors` and its product hold of factors; None where it returns None."""
+    entries = [checkpoint.entries[name] for checkpoint in merge.checkpoints]
+    ranks = [rank_of(entry) for entry in entries] if merge.deltas and _is_sum(merge) else [None]
+    found = [rank for rank in ranks if rank is not None]
+    if len(found) < len(ranks):
+        return None
+    rows, columns = entries[0].shape[0], math.prod(entries[0].shape[1:])
+    return 2 * torch.float64.itemsize * (rows + columns) * sum(found)  # and all side by side
+
+
+def _is_sum(merge: Merge) -> bool:
+    """Whether results are theta0 and weighted sums of changes, wherever those come from."""
+    weighted = merge.formula is None or merge.formula.merged is None
+    return (
+        merge.base is not None and weighted and replace(merge.recipe, normalize=False) == Recipe()
+    )
 
 
 @dataclass(frozen=True)

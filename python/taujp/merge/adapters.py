@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from taujp.checkpoint import Checkpoint, open_adapted, open_checkpoint
-from taujp.checkpoint.lora_change import is_nothing
+from taujp.checkpoint import Checkpoint, open_checkpoint
+from taujp.checkpoint.entries import COMPUTED
 from taujp.checkpoint.lora_folder import is_adapter
-from taujp.checkpoint.lora_vectors import has_adapted, vectors_of
 
 from .errors import MergeError
 
@@ -27,6 +26,8 @@ def open_input(
                 f"{label} is a PEFT adapter, which changes a base: give the one that it was "
                 f"trained on, base=... (--base)"
             )
+        from taujp.checkpoint import open_adapted
+
         source = open_adapted(base, source, label=label)
     return open_checkpoint(source, label=label, rename=rename)
 
@@ -38,6 +39,11 @@ def as_task_vectors(
 
     deltas: whether those that are not adapted are task vectors already.
     """
+    entries = (entry for checkpoint in checkpoints for entry in checkpoint.entries.values())
+    if all(entry.file != COMPUTED for entry in entries):
+        return None  # no adapter, whose code most merges never load
+    from taujp.checkpoint.lora_vectors import has_adapted, vectors_of
+
     if not any(map(has_adapted, checkpoints)):
         return None
     return tuple(c if deltas and not has_adapted(c) else vectors_of(c, theta0) for c in checkpoints)
@@ -52,6 +58,8 @@ def without_unchanged(merge: Merge) -> Merge:
     together = merge.recipe.over_model or (merge.formula is not None and merge.formula.survey)
     if merge.base is None or not merge.deltas or together:
         return merge
+    from taujp.checkpoint.lora_change import is_nothing
+
     theta0 = merge.base
     names = tuple(
         name

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from .errors import MergeError
@@ -15,6 +15,7 @@ from .formula import Formula
 from .recipe import Recipe
 
 _REGISTERED: dict[str, Method] = {}
+_FILES = "taujp.merge.methods"
 _BASES = {"needed": "base", "optional": "base or none", "none": "no base"}
 
 
@@ -123,7 +124,9 @@ def tensor_method(
 @cache
 def methods() -> dict[str, Method]:
     """Every merge method by name; each lives in a file of its own in `merge/methods/`."""
-    package = importlib.import_module("taujp.merge.methods")
+    import pkgutil
+
+    package = importlib.import_module(_FILES)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     return dict(sorted(_REGISTERED.items()))
@@ -132,9 +135,9 @@ def methods() -> dict[str, Method]:
 def find_method(name: str | None, *, has_base: bool) -> Method:
     """The method of that name, or the default; refuses one that lacks what it needs."""
     name = name or ("task_arithmetic" if has_base else "linear")
-    if name not in methods():
+    method = _registered(name)
+    if method is None:
         raise MergeError(f"method is {name!r}; expected one of {', '.join(methods())}")
-    method = methods()[name]
     if method.base == "needed" and not has_base:
         raise MergeError(f"{name} works on task vectors theta_i - theta0; give the base: base=...")
     if method.base == "none" and has_base:
@@ -142,3 +145,11 @@ def find_method(name: str | None, *, has_base: bool) -> Method:
             f"{name} merges checkpoints and takes no base; leave it out, or use task_arithmetic"
         )
     return method
+
+
+def _registered(name: str) -> Method | None:
+    """The method of that name; all files of methods are loaded only where none has the name."""
+    for file in (name, name.partition("_")[0]):
+        if name not in _REGISTERED and file.isidentifier() and find_spec(f"{_FILES}.{file}"):
+            importlib.import_module(f"{_FILES}.{file}")
+    return _REGISTERED.get(name) or methods().get(name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from taujp.checkpoint import Layout, companions, layout_like, layout_sharded
+from taujp.checkpoint.folder import TORCH_SUFFIXES
 
 from .assembly import Assembly
 from .errors import MergeError
@@ -57,8 +57,14 @@ class OutputLayout:
 
 def target_of(out: str | os.PathLike[str]) -> Path:
     """The output's absolute path; MergeError for an empty one, which is not the current folder."""
-    if not os.fspath(out):
+    name = os.fspath(out)
+    if not name:
         raise MergeError("out is '', an empty path; expected a name to write to")
+    if name.endswith(TORCH_SUFFIXES):
+        raise MergeError(
+            f"out is {name!r}, a torch file by its name, and what is written is safetensors; "
+            f"end it in {SUFFIX} for one file, in nothing for a folder"
+        )
     return Path(os.path.abspath(out))
 
 
@@ -165,6 +171,8 @@ def _companions(
 
 
 def _all_sha256(assembly: Assembly) -> dict[str, dict[str, str]]:
+    from concurrent.futures import ThreadPoolExecutor
+
     files = {
         label: sorted({file.path for view in views for file in view.files})
         for label, views in assembly.inputs.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 import taujp_ext
+from taujp.whole_file import flush
 
 from .errors import MergeError
 from .output_layout import SUFFIX
@@ -49,6 +51,11 @@ class PartialOutput:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._lock)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            raise OSError(
+                f"merge: cannot write {str(self.target)!r}: {error.strerror}; free some space "
+                f"there and run the same merge again"
+            ) from error
 
     def journal(self, rank: int | None = None) -> Path:
         """The journal of one rank's share, or that of what stood when the shares were given out."""
@@ -61,7 +68,7 @@ class PartialOutput:
     def publish(self) -> None:
         """Flush what was written and move it to its name in one step; what was there is removed."""
         for path in [self.content, *self.content.rglob("*")]:
-            _flush(path)
+            flush(path)
         stream = taujp_ext.stream()
         if is_empty_folder(self.target) and self.content.is_dir():
             os.rmdir(self.target)
@@ -70,7 +77,7 @@ class PartialOutput:
         elif not stream.exchange(str(self.content), str(self.target)):
             os.rename(self.target, self.folder / "previous")
             os.rename(self.content, self.target)
-        _flush(self.target.parent)
+        flush(self.target.parent)
         self.discard()
 
     def clear(self) -> None:
@@ -143,11 +150,3 @@ def _lock(folder: Path) -> int:
             os.close(held)
             raise
         os.close(held)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -61,6 +61,19 @@ def merge_tensors(
     except NonfiniteInput as error:
         report_nonfinite(merge, [str(error)])
         raise
+    return _launch_blends(merge, names, blended, sources, bases, results)
+
+
+def _launch_blends(
+    merge: Merge,
+    names: Sequence[str],
+    blended: Mapping[int, list[Row]],
+    sources: list[torch.Tensor],
+    bases: list[torch.Tensor],
+    results: list[torch.Tensor],
+) -> torch.Tensor:
+    """The parameters by their numbers p whose weights [K][N] are known; faults of all, [P]."""
+    n, k = len(merge.checkpoints), len(merge.lambdas)
     faults = torch.zeros(len(names), dtype=torch.int8)
     if blended:
         chosen = list(blended)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from taujp.whole_file import flush
+
 
 def write_tensors(
     tensors: Mapping[str, Tensor],
@@ -30,9 +32,9 @@ def write_tensors(
         contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         save_file(contiguous, partial, metadata={"format": "pt", **metadata})
         partial.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
-        _flush(partial)
+        flush(partial)
         os.replace(partial, path)
-        _flush(path.parent)
+        flush(path.parent)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # it may be what cannot be reached
             partial.unlink()
@@ -47,11 +49,3 @@ def _umask() -> int:
     before = os.umask(0)
     os.umask(before)
     return before
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -40,7 +40,7 @@ def make_fabric(
     here, nodes = _processes(devices)
     if precision == "tf32":
         torch.set_float32_matmul_precision("high")
-    kind, precision_name = torch.device(device), FABRIC_PRECISIONS[precision]
+    kind, precision_name = _kind(device), FABRIC_PRECISIONS[precision]
     if kind.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"make_fabric: device is '{kind}', and torch finds no GPU; expected 'cpu'")
     one = 1 if kind.index is None else [kind.index]
@@ -54,6 +54,16 @@ def make_fabric(
     )
     fabric.launch()
     return fabric
+
+
+def _kind(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"make_fabric: device is {device!r} ({reason}); expected 'cpu', 'cuda' or 'cuda:1'"
+        ) from None
 
 
 def copy_for(module: nn.Module, fabric: Any) -> nn.Module:

@@ -66,6 +66,8 @@ def load(source: str | Path) -> dict[str, Any]:
             "  pip install datasets"
         ) from error
     name, _, configuration = str(source).partition(":")
+    if not name:
+        raise ValueError(f"hub: '{source}' names no data set; expected hub:NAME or hub:FOLDER")
     if any((Path(name) / file).exists() for file in ("dataset_dict.json", "state.json")):
         loaded = datasets.load_from_disk(name)
     else:
