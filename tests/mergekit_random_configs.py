@@ -7,11 +7,16 @@ from typing import Any
 
 import yaml
 
-METHODS = ("linear", "task_arithmetic", "ties", "passthrough", "slerp")
-PARAMETER = {"passthrough": "scale", "slerp": None}  # of each model; of the rest `weight`
+VECTORS_BY_WEIGHT = (
+    "task_arithmetic", "ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties",
+)  # fmt: skip
+WEIGHTED = ("linear", "nuslerp", "multislerp", *VECTORS_BY_WEIGHT)
+BASED = ("slerp", "nearswap", "model_stock", "sce", *VECTORS_BY_WEIGHT)
+METHODS = (*WEIGHTED, "passthrough", "slerp", "nearswap", "model_stock", "sce", "karcher")
+INPUTS = {"passthrough": 1, "slerp": 1, "nearswap": 1, "nuslerp": 2}  # of the rest 3
 FILTERS = ("attn", "mlp", "norm", ".2.", "bias", "weight", "*", "embed", "head", "ln_")
-FALLBACK = {"linear": {"weight": 0.4}, "slerp": {"t": 0.35}, "passthrough": {}}
-VECTORS = {"weight": 0.4, "density": 1.0}
+FALLBACK = {"slerp": {"t": 0.35}, "nearswap": {"t": 0.02}}
+TOKENS = ("<base>", "<a>", "</s>", "e", "t", "<new>")
 NUMBERS = (0, 0.3, 0.5, 0.9, 1, "1e-1")  # PyYAML takes 1e-1 for a text
 
 
@@ -20,11 +25,11 @@ def random_config(seed: int) -> tuple[str, str]:
     random = Random(seed)
     method = random.choice(METHODS)
     config: dict[str, Any] = {"merge_method": method}
-    if method in ("task_arithmetic", "ties", "slerp"):
+    if method in BASED:
         config["base_model"] = "base"
-    fallback = FALLBACK.get(method, VECTORS)
-    config["parameters"] = {**of_all(random, method), **fallback}
-    others = random.sample(["a", "b", "c"], {"passthrough": 1, "slerp": 1}.get(method, 3))
+    weight = {"weight": 0.4} if method in WEIGHTED else {}
+    config["parameters"] = {**of_all(random, method), **weight, **FALLBACK.get(method, {})}
+    others = random.sample(["a", "b", "c"], INPUTS.get(method, 3))
     if random.random() < 0.4:
         config["models"] = [
             {"model": name, "parameters": of_one(random, method)} for name in others
@@ -51,9 +56,12 @@ def random_slice(random: Random, method: str, names: list[str]) -> dict[str, Any
 def of_all(random: Random, method: str) -> dict[str, Any]:
     """Parameters of a slice or of the configuration."""
     found: dict[str, Any] = {}
-    if method in ("linear", "task_arithmetic", "ties") and random.random() < 0.4:
-        found["normalize"] = random.choice([True, False, [True, False], "true"])
-    if method in ("task_arithmetic", "ties") and random.random() < 0.4:
+    flags = {"nuslerp": "nuslerp_flatten", "multislerp": "normalize_weights",
+             "model_stock": "filter_wise", "linear": "normalize"}  # fmt: skip
+    flag = "normalize" if method in VECTORS_BY_WEIGHT else flags.get(method)
+    if flag and random.random() < 0.4:
+        found[flag] = random.choice([True, False, [True, False], "true"])
+    if method in VECTORS_BY_WEIGHT and random.random() < 0.4:
         found["lambda"] = setting(random)
     if method == "slerp" and random.random() < 0.6:
         found["t"] = setting(random)
@@ -62,8 +70,26 @@ def of_all(random: Random, method: str) -> dict[str, Any]:
 
 def of_one(random: Random, method: str) -> dict[str, Any]:
     """Parameters of a source."""
-    name = PARAMETER.get(method, "weight")
-    return {name: setting(random)} if name and random.random() < 0.7 else {}
+    name = "scale" if method == "passthrough" else "weight"
+    has_one = method == "passthrough" or method in WEIGHTED
+    return {name: setting(random)} if has_one and random.random() < 0.7 else {}
+
+
+def random_tokenizer(seed: int) -> dict[str, Any]:
+    """`tokenizer` of a configuration of base, a and b: where its tokens and their rows are from."""
+    random = Random(seed)
+    tokens = {token: random_row(random) for token in random.sample(TOKENS, 3)}
+    found: dict[str, Any] = {"source": random.choice(["union", "base", "a", "b"]), "tokens": tokens}
+    if random.random() < 0.5:
+        found["pad_to_multiple_of"] = random.choice([7, 16])
+    return found
+
+
+def random_row(random: Random) -> dict[str, Any]:
+    """Zeros, or another token's row, with and without force."""
+    place = random.choice([{"token": "<s>"}, {"token_id": random.randint(0, 30)}])
+    other = {"kind": "model_token", "model": random.choice(["base", "a", "b"]), **place}
+    return {"source": random.choice([other, {"kind": "zero"}]), "force": random.random() < 0.4}
 
 
 def setting(random: Random) -> Any:

@@ -176,7 +176,7 @@ def test_a_place_where_nothing_can_be_written(written, capsys):
     path, _ = written
     assert command(path, path / "out", "-q") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"taujp mergekit: merge: cannot write '{path}/out': ")
+    assert said.startswith(f"taujp mergekit: cannot write '{path}/out': ")
     assert "choose a place where you may write" in said
 
 

@@ -8,7 +8,7 @@ import pytest
 import taujp
 from taujp import MergeError
 from taujp.mergekit.config import configuration
-from taujp.mergekit.documents import in_order, read_documents
+from taujp.mergekit.documents import in_order, names_used, read_documents, with_folders
 from taujp.mergekit.folders import find_place
 from taujp.mergekit.keys import stray_keys
 from taujp.mergekit.layers import depth, towers
@@ -95,7 +95,7 @@ def test_float64_is_told_where_another_dtype_is_written():
     ("slices", "told"),
     [
         ([{"sources": [{"model": "a"}]}], "slices[0].sources[0].layer_range is None"),
-        ([{"sources": [{**SOURCE, "layer_range": [2, 2]}]}], "[2, 2]; expected [first, one past"),
+        ([{"sources": [{**SOURCE, "layer_range": [2, 1]}]}], "[2, 1]; expected [first, one past"),
         ([{"sources": [{**SOURCE, "layer_range": [0, 2, 4]}]}], "layer_range is [0, 2, 4]"),
         ([{"sources": []}], "slices[0].sources is []"),
         ([{"sources": [SOURCE], "base": "a"}], "'base'; its keys are sources, base_model"),
@@ -338,12 +338,21 @@ def test_configurations_that_cannot_be_read(tmp_path):
 
 
 FIRST = "name: first\nmerge_method: linear\nmodels: [{model: a}]\n"
+OTHER = "merge_method: linear\nmodels: [{model: b}, {model: c}]\n"
 LAST = "merge_method: linear\nmodels: [{model: first}, {model: b}]\n"
 
 
 def test_documents_come_after_those_that_they_use():
     documents = read_documents(f"{LAST}---\n{FIRST}")
     assert [document.name for document in in_order(documents)] == ["first", None]
+
+
+def test_a_document_may_give_no_more_than_its_tokenizer():
+    rows = "tokenizer: {source: first, tokens: {t: {source: b}, u: {source: {kind: zero}}}}\n"
+    first, last = in_order(read_documents(f"{OTHER}{rows}---\n{FIRST}"))
+    assert (first.name, names_used(last, {"first": ...})) == ("first", ["first"])
+    placed = with_folders(last, {"first": "made/first"}).config.tokenizer
+    assert placed.models == ("made/first", "b")
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_what_determines_the_rows_is_in_their_identity(tmp_path: Path):
     assert identity("union") == first
     others = [
         identity("tokens padded"), identity("tokens"), identity("padded"), identity("union", None),
-        identity("union", dtype="BF16"), identity("union", rounding="stepwise"),
+        identity("union", None, dtype="BF16"), identity("union", rounding="stepwise"),
     ]  # fmt: skip
     assert len({first, *others}) == 7
     os.utime(tmp_path / "c" / "model.safetensors", (1, 1))
@@ -165,6 +165,8 @@ def test_dtypes_are_widened_or_as_asked(tmp_path: Path):
     narrow = aligned(checkpoints, plan, dtype="F16")
     assert {c.entries[HEAD].dtype for c in narrow.values()} == {"F16"}
     assert tensor_of(narrow["a"], HEAD).dtype == torch.float16
+    gathered = aligned(checkpoints, plan_tokenizer("base", folders, "a"), base="a", dtype="F16")
+    assert {c.entries[HEAD].dtype for c in gathered.values()} == {"F32"}  # no averages to round
 
 
 def test_a_tensor_that_some_lack_is_aligned_among_the_others(tmp_path: Path):
@@ -239,6 +241,20 @@ def test_a_chosen_row_of_a_model_that_is_not_merged_here(tmp_path: Path):
     del checkpoints["c"]
     with pytest.raises(CheckpointError, match="takes its row from c"):
         aligned(checkpoints, plan)
+
+
+def test_a_chosen_row_is_not_asked_for_where_every_model_has_the_token(tmp_path: Path):
+    folders = save_models(tmp_path)
+    own = {m: plan_tokenizer("base", folders, m).vocabulary for m in folders}
+    token = next(t for t in own["a"] if t in own["b"] and t not in own["c"])
+    row = {"source": {"kind": "model_token", "model": "c", "token_id": 3}}
+    plan = plan_tokenizer(tokenizer_spec(None, {"tokens": {token: row}}), folders, "a")
+    checkpoints = opened(folders)
+    del checkpoints["c"]
+    found = aligned(checkpoints, plan, base="a")
+    for m, checkpoint in checkpoints.items():
+        ours = tensor_of(found[m], HEAD)[plan.vocabulary[token]]
+        assert torch.equal(ours, tensor_of(checkpoint, HEAD)[own[m][token]])
 
 
 def test_which_tensors_are_of_the_vocabulary():

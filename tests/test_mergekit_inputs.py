@@ -181,6 +181,14 @@ def test_no_chat_template_to_choose_is_told(tmp_path):
     assert any("no model has a chat template: the output gets none" in note for note in notes)
 
 
+def test_a_chat_template_for_a_donor_without_a_tokenizer_is_told_and_left(tmp_path):
+    _, paths = family(tmp_path, 2)
+    config = {"merge_method": "linear", "models": models(paths, weight=[1, 1])}
+    _, notes = run({**config, "chat_template": "chatml"}, tmp_path / "out")
+    assert any(f"{paths[0]} has no tokenizer to put it in; name a model" in n for n in notes)
+    assert not (tmp_path / "out" / "chat_template.jinja").exists()
+
+
 def test_yaml_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(ImportError, match=r"taujp\[mergekit\]"):
@@ -195,6 +203,11 @@ def test_architectures_are_not_mixed_by_accident(tmp_path):
         run(config, tmp_path / "out")
     merged, _ = run(config, tmp_path / "out", allow_crimes=True)
     assert set(merged) == set(llama())
+    other = {"model": {"path": two}, "override_architecture": config_of(one)["architectures"][0]}
+    config["models"][1]["model"] = other
+    assert run(config, tmp_path / "overridden")[0].keys() == merged.keys()
+    with pytest.raises(MergeError, match=r"override_architecture is 3; expected a text"):
+        run({**config, "base_model": {**other, "override_architecture": 3}}, tmp_path / "no")
 
 
 def test_models_that_are_not_there_are_listed(tmp_path):

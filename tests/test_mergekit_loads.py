@@ -194,6 +194,35 @@ def test_a_copied_tokenizer_is_the_bases(tmp_path: Path):
     assert "<|start_header_id|>" in tokenizer.chat_template
 
 
+def test_a_row_of_a_tied_head_among_heads_of_their_own(tmp_path: Path):
+    """In modules too: what is left beside them is aligned as they are."""
+    folders = save_family(tmp_path, "llama", tied=False)
+    folders["a"] = save_family(tmp_path / "tied", "llama", tied=True)["a"]
+    row = {"source": {"kind": "model_token", "model": str(folders["a"]), "token_id": 7}}
+    models = [{"model": str(folders[name]), "parameters": {"weight": 0.5}} for name in "ab"]
+    config = {
+        "merge_method": "task_arithmetic",
+        "base_model": str(folders["base"]),
+        "modules": {"default": {"models": models}},
+        "tokenizer": {"source": "base", "tokens": {"<new>": row}},
+    }
+    taujp.mergekit(config, tmp_path / "out", card=False)
+    expected = weights(folders["a"])["model.embed_tokens.weight"][7]
+    assert torch.equal(weights(tmp_path / "out")["lm_head.weight"][-1], expected)
+
+
+def test_a_tokenizer_of_a_model_that_is_not_merged(tmp_path: Path, monkeypatch):
+    folders = save_family(tmp_path, "llama")
+    commit = tmp_path / "hub" / "models--org--other" / "snapshots" / "main"
+    save_tokenizer(commit, texts="both", size=33)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    out = merged(folders, tmp_path / "out", "tokenizer_source: org/other\n")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    expected = transformers.AutoTokenizer.from_pretrained(commit)
+    assert tokenizer.get_vocab() == expected.get_vocab()
+    assert generated(loaded(out, "llama"), tokenizer).max() < 33
+
+
 def test_a_tokenizer_that_is_missing_is_said_before_work_begins(tmp_path: Path):
     folders = save_family(tmp_path, "llama")
     (folders["base"] / "tokenizer.json").unlink()

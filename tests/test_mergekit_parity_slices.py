@@ -40,6 +40,13 @@ slices:
       - {model: c, layer_range: [0, 4]}
     parameters: {normalize: true}
 """
+ENDS = """
+merge_method: passthrough
+slices:
+  - sources: [{model: a, layer_range: [0, 0]}]
+  - sources: [{model: b, layer_range: [1, 3]}]
+  - sources: [{model: c, layer_range: [4, 4]}]
+"""
 ARCS = """
 merge_method: slerp
 base_model: a
@@ -107,7 +114,9 @@ models: [{model: a, parameters: {weight: 0.7}}, {model: b, parameters: {weight: 
 """
 
 
-@pytest.mark.parametrize("config", [STACK, SLICED, SCALED], ids=["stack", "sliced", "scaled"])
+@pytest.mark.parametrize(
+    "config", [STACK, SLICED, SCALED, ENDS], ids=["stack", "sliced", "scaled", "ends"]
+)
 @pytest.mark.parametrize("family", ["llama", "mistral", "gpt2", "bert-classifier"])
 def test_slices(both, tiny, family, config):  # noqa: F811
     config = config.replace("layers.2", "h.2" if family == "gpt2" else "layer.2")
@@ -125,7 +134,7 @@ def test_a_slice_with_a_base_of_its_own(both, tiny):  # noqa: F811
 
 def test_the_configuration_counts_the_layers(both, tiny, tmp_path):  # noqa: F811
     folders = tiny("llama", torch.bfloat16)
-    for config, layers in ((STACK, 6), (SLICED, 7), (LINEAR, 4)):
+    for config, layers in ((STACK, 6), (SLICED, 7), (LINEAR, 4), (ENDS, 2)):
         place = tmp_path / str(layers)
         place.mkdir()
         theirs = config_of(both.by_mergekit(config, folders, place))

@@ -118,6 +118,18 @@ def test_slices_merge_different_layers_with_gradients_of_their_own(tmp_path):
     assert torch.equal(merged["lm_head.weight"], a["lm_head.weight"])
 
 
+def test_a_slice_of_no_layers_gives_what_is_outside_of_them(tmp_path):
+    a, b = llama(4, seed=1), llama(4, seed=2)
+    one, two = save(tmp_path / "a", a), save(tmp_path / "b", b)
+    slices = stack((one, 0, 0), (two, 1, 3))
+    merged, _ = run({"merge_method": "passthrough", "slices": slices}, tmp_path / "out")
+    assert torch.equal(merged["model.embed_tokens.weight"], a["model.embed_tokens.weight"])
+    up = "model.layers.{}.mlp.up_proj.weight"
+    assert [n for n in merged if "up_proj" in n] == [up.format(0), up.format(1)]
+    assert torch.equal(merged[up.format(0)], b[up.format(1)])
+    assert config_of(tmp_path / "out")["num_hidden_layers"] == 2
+
+
 def test_slices_beyond_the_model_and_without_their_base(tmp_path):
     base, (tuned,) = family(tmp_path, 1)
     with pytest.raises(MergeError, match=r"slices\[0\]: layer_range goes to 5, .* has 4 layers"):

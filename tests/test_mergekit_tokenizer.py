@@ -192,6 +192,28 @@ def test_tokens_of_the_configuration_are_added_and_resolved(tmp_path: Path):
     assert plan.roles["eos_token"] == plan.vocabulary["</s>"]
 
 
+def test_a_token_that_the_vocabulary_has_is_not_added_to_it(tmp_path: Path):
+    """An added token is matched before a text is split: it would change every word it is in."""
+    first = model(tmp_path / "a", "sea")
+    tokens = {"s": {"source": {"kind": "zero"}, "force": True}, "<new>": None}
+    spec = tokenizer_spec(None, {"source": "base", "tokens": tokens})
+    plan = plan_tokenizer(spec, {"a": str(tmp_path / "a")})
+    entries = json.loads(plan.files["tokenizer.json"])["added_tokens"]
+    assert [entry["content"] for entry in entries] == [*SPECIAL, "<new>"]
+    assert plan.chosen[first["s"]].model is None
+
+
+def test_a_row_that_no_model_needs_may_be_nowhere(tmp_path: Path):
+    model(tmp_path / "a", "sea")
+    model(tmp_path / "b", "sky")
+    folders = {"a": str(tmp_path / "a"), "b": str(tmp_path / "b")}
+    row = {"source": {"kind": "model_token", "model": "b", "token": "nothing"}}
+    assert not plan_tokenizer(tokenizer_spec(None, {"tokens": {"<s>": row}}), folders).chosen
+    spec = tokenizer_spec(None, {"tokens": {"<s>": {**row, "force": True}}})
+    with pytest.raises(MergeError, match="b has no token 'nothing'"):
+        plan_tokenizer(spec, folders)
+
+
 def test_ids_of_the_base_in_another_vocabulary(tmp_path: Path):
     first = model(tmp_path / "a", "sea")
     second = model(tmp_path / "b", "sky", special=("</s>", "<unk>", "<s>"))
@@ -270,6 +292,9 @@ def test_what_the_configuration_may_say():
     spec = tokenizer_spec(None, {"source": "base", "tokens": {"t": row}, "pad_to_multiple_of": 8})
     expected = TokenRow("token", "m", None, 3, True)
     assert spec == TokenizerSpec("base", {"t": expected}, 8)
+    spec = tokenizer_spec(None, {"source": "x/", "tokens": {"t": {"source": "y/"}, "u": None}})
+    assert spec.models == ("x", "y")  # as `models` names them
+    assert spec.renamed(str.upper).models == ("X", "Y")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ are compared by what the tokens are called. mergekit is an oracle, run as it is 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from mergekit_configs import both, by_taujp  # noqa: F401  (a fixture)
+from mergekit_random_configs import random_tokenizer
 from test_mergekit_loads import EMBEDDINGS, TEXTS, save_family
 from tiny_transformers import config_of, transformers, weights
 from tolerance import assert_same_bits
@@ -98,6 +100,30 @@ def test_rows_and_tokens_are_mergekits(
                 torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
             else:
                 assert_same_bits(found, expected, token)
+
+
+def test_averages_are_rounded_to_the_dtype_of_the_work(both, folders, tmp_path: Path):  # noqa: F811
+    models = folders("llama", torch.bfloat16)
+    config = f"{LINEAR}{TOKENIZERS['padded']}\ndtype: float32\n"
+    theirs = both.by_mergekit(config, models, tmp_path)
+    ours = by_taujp(config, models, tmp_path)
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        for token, found, expected in rows_of_both(ours, theirs, name):
+            assert found.dtype == torch.float32
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7, msg=token)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_random_tokenizer(both, folders, tmp_path: Path, seed: int):  # noqa: F811
+    models = folders("llama", torch.bfloat16)
+    config = f"{VECTORS}tokenizer: {json.dumps(random_tokenizer(seed))}\n"
+    theirs = both.by_mergekit(config, models, tmp_path)
+    ours = by_taujp(config, models, tmp_path, rounding="stepwise")
+    for token, found, expected in rows_of_both(ours, theirs, "model.embed_tokens.weight"):
+        assert_same_bits(found, expected, token)
+    load = transformers.AutoTokenizer.from_pretrained
+    text = "the sea <a> and <new> stars</s>"
+    assert load(ours).tokenize(text) == load(theirs).tokenize(text)
 
 
 # not BERT: mergekit 0.1.5 ends with a TypeError over its optional weights

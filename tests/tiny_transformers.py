@@ -35,6 +35,16 @@ CLIP = {
     "projection_dim": 16,
 }
 GPT2 = {**TOKENS, "n_embd": 32, "n_layer": LAYERS, "n_head": 4, "vocab_size": 64, "n_positions": 64}
+T5 = {
+    "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": LAYERS, "num_heads": 4,
+    "decoder_start_token_id": 0,
+}  # fmt: skip
+WHISPER = {
+    **TOKENS, "d_model": 32, "encoder_layers": LAYERS, "decoder_layers": LAYERS,
+    "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48, "num_mel_bins": 8, "max_source_positions": 16,
+    "max_target_positions": 16, "pad_token_id": 0, "decoder_start_token_id": 1,
+}  # fmt: skip
 # Family -> transformers' names of its configuration and its model, and the configuration's values.
 FAMILIES = {
     "llama": ("LlamaConfig", "LlamaForCausalLM", DECODER),
@@ -46,6 +56,17 @@ FAMILIES = {
     "bert-mlm": ("BertConfig", "BertForMaskedLM", WIDTH),
     "bert-classifier": ("BertConfig", "BertForSequenceClassification", WIDTH),
     "clip": ("CLIPConfig", "CLIPModel", CLIP),
+    "gemma": ("GemmaConfig", "GemmaForCausalLM", {**DECODER, "head_dim": 8}),
+    "gemma2": ("Gemma2Config", "Gemma2ForCausalLM", {**DECODER, "head_dim": 8}),
+    "phi": ("PhiConfig", "PhiForCausalLM", DECODER),
+    "phi3": ("Phi3Config", "Phi3ForCausalLM", {**DECODER, "pad_token_id": None}),
+    "gpt-neox": ("GPTNeoXConfig", "GPTNeoXForCausalLM", {**WIDTH, **TOKENS}),
+    "mixtral": ("MixtralConfig", "MixtralForCausalLM", {**DECODER, "num_local_experts": 2}),
+    "mamba": ("MambaConfig", "MambaForCausalLM", {**TOWER, **TOKENS, "state_size": 4}),
+    "roberta-mlm": ("RobertaConfig", "RobertaForMaskedLM", WIDTH),
+    "t5": ("T5Config", "T5ForConditionalGeneration", T5),
+    "whisper": ("WhisperConfig", "WhisperForConditionalGeneration", WHISPER),
+    "vit": ("ViTConfig", "ViTForImageClassification", {**TOWER, "image_size": 16, "patch_size": 8}),
 }
 DECODERS = ("llama", "qwen2", "qwen3", "mistral")
 

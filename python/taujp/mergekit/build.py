@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taujp.checkpoint import Checkpoint, composed
@@ -12,8 +12,9 @@ from taujp.merge.assembly import Assembly
 from taujp.merge.errors import MergeError
 
 from .card import card_files
-from .chat_template import chat_template
+from .chat_template import chat_template, has_tokenizer
 from .config import DTYPES, Configuration
+from .folders import find_place
 from .grouping import Grouping
 from .models import Model, check_architectures, open_models
 from .notes import configuration_notes, lacking_notes
@@ -21,7 +22,7 @@ from .outline import Outline
 from .output_config import output_config
 from .output_folder import output_companions
 from .peer_method import find_peer_method
-from .reference import ModelReference
+from .reference import ModelReference, model_reference
 from .regions import Alignment, Planner
 from .same_names import with_names_of
 
@@ -72,13 +73,13 @@ def build(config: Configuration, text: str, name: str, choices: Choices) -> Buil
     method = find_peer_method(config.method)
     said = [*configuration_notes(config, method)]
     models, notes = _models(config, choices)
-    plan = _tokenizer(config, models)
+    plan = _tokenizer(config, models, choices.cache)
     align = None if plan is None else _alignment(plan, config, choices)
     outline = Planner(config, method, models, align, choices.missing).outline()
     grouping = Grouping(config, method, choices.seed, choices.rounding, choices.nonfinite)
     merges = grouping.merges(outline)
     notes += [*outline.notes, *(plan.notes if plan else ())]
-    notes += lacking_notes(config, models, tokenizer=_with_tokenizer(plan, choices))
+    notes += lacking_notes(config, models, planned=plan is not None, copied=choices.copy_tokenizer)
     if grouping.mixed:
         notes.append(
             f"{len(grouping.mixed)} tensors differ in dtype between the models and are written as "
@@ -115,11 +116,14 @@ def _donor(outline: Outline) -> Checkpoint:
 
 
 def _tokenizer(
-    config: Configuration, models: Mapping[ModelReference, Model]
+    config: Configuration,
+    models: Mapping[ModelReference, Model],
+    cache: str | os.PathLike[str] | None,
 ) -> TokenizerPlan | None:
     if config.tokenizer is None:
         return None
     from .tokenizer_plan import plan_tokenizer
+    from .tokenizer_spec import MADE
 
     folders = {model.name: model.folder for model in models.values() if model.folder is not None}
     files = [model.name for model in models.values() if model.folder is None]
@@ -127,22 +131,21 @@ def _tokenizer(
         raise MergeError(
             f"tokenizer: {', '.join(files)} are files; expected folders, with a tokenizer in each"
         )
-    return plan_tokenizer(config.tokenizer, folders, str(config.models[0]))
+    spec = config.tokenizer
+    if spec.source not in (*MADE, *folders):  # a model that gives nothing but its tokenizer
+        place = find_place(model_reference("tokenizer", spec.source).model, cache)
+        spec = replace(spec, source=place)
+    return plan_tokenizer(spec, folders, str(config.models[0]))
 
 
 def _alignment(plan: TokenizerPlan, config: Configuration, choices: Choices) -> Alignment:
     from .embeddings import aligned
 
-    stepwise = choices.rounding == "stepwise"
-    dtype = config.dtype if stepwise else None
+    # averages are rounded to the dtype of the work, as in mergekit, where that is no loss
+    dtype = config.dtype if choices.rounding == "stepwise" or config.dtype == "F32" else None
     return lambda checkpoints, base: aligned(
         checkpoints, plan, base=base, rounding=choices.rounding, dtype=dtype
     )
-
-
-def _with_tokenizer(plan: TokenizerPlan | None, choices: Choices) -> bool:
-    """Whether the output is to get one."""
-    return plan is not None or choices.copy_tokenizer
 
 
 def _companions(
@@ -167,12 +170,18 @@ def _companions(
         tokenizer=plan,
         tied_head=False if outline.untied and donor.config.get("tie_word_embeddings") else None,
     )
-    folders = [model.folder for model in models.values() if model.folder is not None]
-    template = chat_template(config.chat_template, folders)
+    copied = choices.copy_tokenizer and has_tokenizer(donor.folder)
+    template = _template(config, models)
     return output_companions(
         donor.folder,
         written,
         tokenizer=plan,
         copy_tokenizer=choices.copy_tokenizer,
-        chat_template=template if _with_tokenizer(plan, choices) else None,
+        chat_template=template if plan is not None or copied else None,
     )
+
+
+def _template(config: Configuration, models: Mapping[ModelReference, Model]) -> str | None:
+    """The chat template that the configuration asks for, which may be one of the models'."""
+    folders = [model.folder for model in models.values() if model.folder is not None]
+    return chat_template(config.chat_template, folders)

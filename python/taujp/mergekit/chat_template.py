@@ -61,6 +61,12 @@ def template_of(folder: str) -> str | None:
     return (found.strip() or None) if isinstance(found, str) else None
 
 
+def has_tokenizer(folder: str | None) -> bool:
+    """Whether a model's folder holds a tokenizer that a template can be put into."""
+    names = (SETTINGS, CONTENT)
+    return folder is not None and any(os.path.isfile(os.path.join(folder, n)) for n in names)
+
+
 def with_chat_template(
     files: Mapping[str, str | bytes], template: str | None
 ) -> dict[str, str | bytes]:

@@ -11,7 +11,7 @@ from taujp.merge.errors import MergeError
 
 from .config import Configuration, Module, Slice, configuration
 from .reading import mapping_of, text_of
-from .reference import ModelReference, Place
+from .reference import ModelReference, Place, model_reference
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ def in_order(documents: list[Document]) -> list[Document]:
 
 def names_used(document: Document, names: Mapping[str | None, Any]) -> list[str]:
     """Which of the documents' names stand for models in this one."""
-    return [m.model.path for m in document.config.models if m.model.path in names]
+    spec, merged = document.config.tokenizer, document.config.models
+    others = [model_reference("tokenizer", model) for model in (spec.models if spec else ())]
+    paths = dict.fromkeys(reference.model.path for reference in (*merged, *others))
+    return [path for path in paths if path in names]
 
 
 def with_folders(document: Document, folders: Mapping[str, str]) -> Document:
@@ -85,7 +88,10 @@ def with_folders(document: Document, folders: Mapping[str, str]) -> Document:
         for name, module in config.modules.items()
     }
     base = config.base and placed(config.base)
-    return replace(document, config=replace(config, modules=modules, base=base))
+    spec = config.tokenizer and config.tokenizer.renamed(
+        lambda model: str(placed(model_reference("tokenizer", model)))
+    )
+    return replace(document, config=replace(config, modules=modules, base=base, tokenizer=spec))
 
 
 def _documents(loaded: list[Any], text: str | None) -> list[Document]:

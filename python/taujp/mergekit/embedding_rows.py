@@ -38,6 +38,11 @@ class RowSources:
         """int64 [tokens]: the model's rows of the tokens that it keeps, or -1."""
         return np.where(self.forced, -1, self.gathers[self.models.index(model)])
 
+    def averages(self, model: str, size: int) -> bool:
+        """Whether any of a model's `size` rows is an average: a token's, or padding."""
+        taken = (self.own(model) < 0) & (self.source == AVERAGE)
+        return size > len(taken) or bool(taken.any())
+
     def digest(self, model: str) -> str:
         """Says all that determines one model's rows, but for the numbers in the tensors."""
         parts = (self.own(model), self.source, self.row, self.gathers)
@@ -61,6 +66,8 @@ def row_sources(plan: TokenizerPlan, models: Sequence[str], base: str | None) ->
     row = np.take_along_axis(gathers, np.maximum(source, 0)[None], axis=0)[0]
     forced = np.zeros(len(source), bool)
     for token, chosen in plan.chosen.items():
+        if present[:, token].all() and not chosen.force:
+            continue  # each has its own here
         if chosen.model is not None and chosen.model not in models:
             raise CheckpointError(
                 f"tokenizer: the token of id {token} takes its row from {chosen.model}, which has "

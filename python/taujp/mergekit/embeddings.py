@@ -42,7 +42,8 @@ def aligned(
       names: which tensors are indexed by tokens along their first axis; default:
         `vocabulary_names(checkpoints, plan.rows)`.
       rounding: "exact" averages in float32, or "stepwise" in the tensor's dtype, as mergekit does.
-      dtype: of the rows ("F32", "BF16", ...); default: the widest of the checkpoints'.
+      dtype: of rows among which there are averages ("F32", "BF16", ...); of others, and by default:
+        the widest of the checkpoints'.
 
     Raises: CheckpointError where a tensor has fewer rows than its tokenizer has tokens, or other
       dimensions disagree.
@@ -96,7 +97,8 @@ def _entry(
     dtype: str | None,
 ) -> Entry:
     entry = having[model].entries[name]
-    wanted = _widest([c.entries[name].dtype for c in having.values()]) if dtype is None else dtype
+    widest = _widest([c.entries[name].dtype for c in having.values()])
+    wanted = dtype if dtype and sources.averages(model, plan.vocab_size) else widest
     shape = (plan.vocab_size, *entry.shape[1:])
     own = sources.own(model)
     in_place = plan.vocab_size == len(own) and np.array_equal(own, np.arange(len(own)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from taujp.merge.errors import MergeError
@@ -35,6 +34,8 @@ def part_of(where: str, value: Any, keys: Collection[str]) -> Mapping[str, Any]:
 
 def is_misspelt(word: str, known: Collection[str]) -> bool:
     """Whether it is nearly one of the known words, or the beginning of one."""
+    from difflib import get_close_matches
+
     begun = len(word) >= 4 and any(key.startswith(word) for key in known)
     return begun or bool(get_close_matches(word, known, n=1, cutoff=0.75))
 

@@ -70,7 +70,10 @@ def _open(reference: ModelReference, cache: str | os.PathLike[str] | None) -> Mo
         from taujp.checkpoint import open_adapted
 
         checkpoint = open_adapted(place, find_place(reference.adapter, cache), label=name)
-    return Model(name, checkpoint, _config(folder), folder)
+    config = _config(folder)
+    if config and reference.architecture is not None:
+        config = {**config, "architectures": [reference.architecture]}
+    return Model(name, checkpoint, config, folder)
 
 
 def _config(folder: str | None) -> dict[str, Any]:

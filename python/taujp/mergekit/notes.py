@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .chat_template import template_of
+from .chat_template import has_tokenizer, template_of
 from .config import Configuration
 from .keys import stray_keys
 from .models import Model
@@ -26,20 +26,29 @@ def lacking_notes(
     config: Configuration,
     models: Mapping[ModelReference, Model],
     *,
-    tokenizer: bool,
+    planned: bool,
+    copied: bool,
 ) -> Iterator[str]:
-    """A sentence for all that the output goes without; tokenizer: whether it is to get one."""
+    """A sentence for all that the output goes without.
+
+    planned: whether its tokenizer is made anew; copied: whether the donor's goes along otherwise.
+    """
     donor = models[config.models[0]]
     folders = [model.folder for model in models.values() if model.folder is not None]
     if not donor.config:
         yield f"{donor.name} has no config.json: the output gets no config and no tokenizer"
-    elif config.chat_template and not tokenizer:
+    elif config.chat_template == "auto" and not any(map(template_of, folders)):
+        yield "chat_template is auto, and no model has a chat template: the output gets none"
+    elif config.chat_template and not (planned or copied):
         yield (
             "chat_template has no effect: the tokenizer is not copied (copy_tokenizer=False, "
             "--no-copy-tokenizer), so that the output has none to put it in"
         )
-    elif config.chat_template == "auto" and not any(map(template_of, folders)):
-        yield "chat_template is auto, and no model has a chat template: the output gets none"
+    elif config.chat_template and not (planned or has_tokenizer(donor.folder)):
+        yield (
+            f"chat_template has no effect: {donor.name} has no tokenizer to put it in; name a "
+            f"model that has one as tokenizer_source"
+        )
 
 
 def _all_settings(config: Configuration) -> Iterator[Settings]:

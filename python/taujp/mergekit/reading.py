@@ -38,8 +38,11 @@ def text_of(where: str, value: Any) -> str:
 def span_of(where: str, value: Any) -> tuple[int, int]:
     """[first, one past the last] of layers: [0, 4], and as in mergekit ["0", "4"] or [0.0, 4.0]."""
     ends = [*map(_whole, value)] if isinstance(value, list | tuple) else []
-    if len(ends) != 2 or not 0 <= ends[0] < ends[1]:
-        raise MergeError(f"{where} is {value!r:.80}; expected [first, one past the last]")
+    if len(ends) != 2 or not 0 <= ends[0] <= ends[1]:
+        raise MergeError(
+            f"{where} is {value!r:.80}; expected [first, one past the last], counted from 0: -1 "
+            f"does not stand for the last layer (nor does it in mergekit)"
+        )
     return ends[0], ends[1]
 
 

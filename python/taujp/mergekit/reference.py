@@ -25,10 +25,14 @@ class Place:
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model, perhaps with a LoRA adapter on it; its text is what the configuration says."""
+    """A model, perhaps with a LoRA adapter on it; its text is what the configuration says.
+
+    architecture: the name to take it by instead of its config's, where the configuration says one.
+    """
 
     model: Place
     adapter: Place | None = None
+    architecture: str | None = None
 
     def __str__(self) -> str:
         return f"{self.model}+{self.adapter}" if self.adapter else str(self.model)
@@ -44,9 +48,11 @@ def model_reference(where: str, value: Any) -> ModelReference:
         if isinstance(parts["model"], Mapping) and "model" in parts["model"]:
             return model_reference(f"{where}.model", parts["model"])
         adapter = parts.get("lora")
+        other = parts.get("override_architecture")
         return ModelReference(
             _place(f"{where}.model", parts["model"]),
             None if adapter is None else _place(f"{where}.lora", adapter),
+            None if other is None else text_of(f"{where}.override_architecture", other),
         )
     text = text_of(where, value)
     if os.path.exists(text):

@@ -132,12 +132,13 @@ class Planner:
             return
         named = {name for scope in scopes.values() for name in scope}
         rest = [name for name in donor.checkpoint.entries if name not in named]
+        if not rest:
+            return
         models = tuple(self.models.values())  # the donor first; its vocabulary's rows move too
-        checkpoints = tuple(model.checkpoint for model in models)
+        checkpoints, _ = with_heads([model.checkpoint for model in models])
         moved = self._aligned(models, checkpoints, self.config.base)[0]
         outline.copied.update({name: (moved, name) for name in rest})
-        if rest:
-            outline.notes.append(
-                f"{len(rest)} tensors are in none of the modules and are copied from "
-                f"{donor.name}: {', '.join(rest[:3])}, ..."
-            )
+        outline.notes.append(
+            f"{len(rest)} tensors are in none of the modules and are copied from "
+            f"{donor.name}: {', '.join(rest[:3])}, ..."
+        )

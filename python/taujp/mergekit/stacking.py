@@ -57,14 +57,14 @@ def add_layers(
     rests = [_rests(checkpoint, tower.prefix) for checkpoint in region.checkpoints]
     origin = next((i for i, s in enumerate(region.sources) if s.model == donor), 0)
     length = ends[0] - starts[0]
+    kept = outline.layers.setdefault(tower.key, []) if tower.key is not None else []
     for i in range(length):
         lists = (rests[k].get(start + i, ()) for k, start in enumerate(starts))
         for rest in dict.fromkeys(rest for found in lists for rest in found):
             sources = [f"{tower.prefix}{start + i}{rest}" for start in starts]
             outline.add(region, f"{tower.prefix}{number + i}{rest}", sources, place(i, length))
-        if tower.key is not None:  # of a longer model's layers, the donor's last stands for them
-            continued = min(starts[origin] + i, tower.count - 1)
-            outline.layers.setdefault(tower.key, []).append(continued)
+        # of a longer model's layers, the donor's last stands for them
+        kept.append(min(starts[origin] + i, tower.count - 1))
     return length
 
 

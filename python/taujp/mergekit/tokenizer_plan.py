@@ -87,7 +87,8 @@ def plan_tokenizer(
     notes += tokens_beyond(own, limits)
     own[base] = within(own[base], limits[base])
     tokenizer = _output_tokenizer(spec, models, base, own, limits)
-    tokenizer = with_tokens(tokenizer, [plain_entry(t) for t in spec.tokens])
+    new = [plain_entry(t) for t in spec.tokens if t not in tokenizer.vocabulary]
+    tokenizer = with_tokens(tokenizer, new)
     tokens = max(tokenizer.vocabulary.values()) + 1
     gathers = gathers_of(tokenizer, own, limits)
     return TokenizerPlan(
@@ -146,13 +147,19 @@ def _chosen(
     own: Mapping[str, Tokenizer],
     gathers: Mapping[str, np.ndarray],
 ) -> dict[int, ChosenRow]:
-    return {
-        tokenizer.vocabulary[token]: _chosen_row(
-            token, row, tokenizer.vocabulary[token], own, gathers
-        )
-        for token, row in spec.tokens.items()
-        if row.kind != "default"
-    }
+    """The configuration's rows, but for those of tokens that every model has and may keep."""
+    found = {}
+    for token, row in spec.tokens.items():
+        number = tokenizer.vocabulary[token]
+        if row.model and row.model not in own:
+            raise MergeError(
+                f"tokenizer.tokens[{token!r}]: its source {row.model!r} is none of the models: "
+                f"{', '.join(own)}"
+            )
+        wanted = row.force or any(gather[number] < 0 for gather in gathers.values())
+        if wanted and row.kind != "default":
+            found[number] = _chosen_row(token, row, number, own, gathers)
+    return found
 
 
 def _chosen_row(
@@ -164,11 +171,6 @@ def _chosen_row(
 ) -> ChosenRow:
     if wanted.kind == "zero":
         return ChosenRow(None, -1, wanted.force)
-    where = f"tokenizer.tokens[{token!r}]"
-    if wanted.model not in own:
-        raise MergeError(
-            f"{where}: its source {wanted.model!r} is none of the models: {', '.join(own)}"
-        )
     if wanted.kind == "model":
         row = int(gathers[wanted.model][number])
     elif wanted.token is not None:
@@ -177,7 +179,10 @@ def _chosen_row(
         row = -1 if wanted.token_id is None else wanted.token_id
     if row < 0:
         missing = token if wanted.kind == "model" else wanted.token
-        raise MergeError(f"{where}: {wanted.model} has no token {missing!r} to take the row of")
+        raise MergeError(
+            f"tokenizer.tokens[{token!r}]: {wanted.model} has no token {missing!r} to take the row "
+            f"of; name one that it has, or kind: zero"
+        )
     return ChosenRow(wanted.model, row, wanted.force)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from taujp.merge.errors import MergeError
+
+from .reference import model_reference
+
+MADE = ("base", "union")  # sources that name no model
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,21 @@ class TokenizerSpec:
     tokens: Mapping[str, TokenRow] = field(default_factory=dict)
     pad_to_multiple_of: int | None = None
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that it names."""
+        named = [row.model for row in self.tokens.values() if row.model]
+        return (*([] if self.source in MADE else [self.source]), *named)
+
+    def renamed(self, rename: Callable[[str], str]) -> TokenizerSpec:
+        """With other names for its models."""
+        tokens = {
+            token: replace(row, model=rename(row.model)) if row.model else row
+            for token, row in self.tokens.items()
+        }
+        source = self.source if self.source in MADE else rename(self.source)
+        return replace(self, source=source, tokens=tokens)
+
 
 def tokenizer_spec(tokenizer_source: Any = None, tokenizer: Any = None) -> TokenizerSpec | None:
     """The two settings of a configuration as one; None where neither is there.
@@ -44,8 +63,10 @@ def tokenizer_spec(tokenizer_source: Any = None, tokenizer: Any = None) -> Token
 
     Raises: MergeError for both at once, unknown keys, and values of the wrong kind.
     """
+    if tokenizer is None and tokenizer_source is None:
+        return None
     if tokenizer is None:
-        return None if tokenizer_source is None else TokenizerSpec(model_name(tokenizer_source))
+        return TokenizerSpec(_source("tokenizer_source", tokenizer_source))
     if tokenizer_source is not None:
         raise MergeError("both tokenizer_source and tokenizer came; say it in one of them")
     _known("tokenizer", tokenizer, ("source", "tokens", "pad_to_multiple_of"))
@@ -58,25 +79,19 @@ def tokenizer_spec(tokenizer_source: Any = None, tokenizer: Any = None) -> Token
     rows = {str(token): _token_row(str(token), value) for token, value in tokens.items()}
     source = tokenizer.get("source")
     return TokenizerSpec(
-        "union" if source is None else model_name(source), rows, _multiple(tokenizer)
+        "union" if source is None else _source("tokenizer.source", source),
+        rows,
+        _multiple(tokenizer),
     )
 
 
-def model_name(value: Any) -> str:
-    """A model as configurations name it: "path", "path+adapter", or a mapping of these."""
-    if isinstance(value, str) and value.strip():
+def _source(where: str, value: Any) -> str:
+    """base, union, or a model by the name that `models` has for it."""
+    if isinstance(value, str) and value in MADE:
         return value
-    if isinstance(value, Mapping) and "model" in value and value.keys() <= {"model", "lora"}:
-        parts = [_path(value["model"]), *([_path(value["lora"])] if value.get("lora") else [])]
-        return "+".join(parts)
-    raise MergeError(f"the tokenizer's source is {value!r}; expected base, union or a model's path")
-
-
-def _path(value: Any) -> str:
-    if isinstance(value, Mapping) and value.keys() <= {"path", "revision"} and "path" in value:
-        revision = value.get("revision")
-        return f"{value['path']}@{revision}" if revision else str(value["path"])
-    return model_name(value)
+    if not isinstance(value, str | Mapping):
+        raise MergeError(f"{where} is {value!r}; expected base, union or a model")
+    return str(model_reference(where, value))
 
 
 def _token_row(token: str, value: Any) -> TokenRow:
@@ -98,7 +113,7 @@ def _token_row(token: str, value: Any) -> TokenRow:
         return _other_token(f"{where}.source", source, force)
     if kind is not None:
         raise MergeError(f"{where}.source.kind is {kind!r}; expected zero or model_token")
-    return TokenRow("model", model_name(source), force=force)
+    return TokenRow("model", str(model_reference(f"{where}.source", source)), force=force)
 
 
 def _other_token(where: str, source: Mapping[str, Any], force: bool) -> TokenRow:
@@ -110,7 +125,8 @@ def _other_token(where: str, source: Mapping[str, Any], force: bool) -> TokenRow
         raise MergeError(f"{where}.token is {token!r}; expected a text: quote it")
     if token_id is not None and (type(token_id) is not int or token_id < 0):
         raise MergeError(f"{where}.token_id is {token_id!r}; expected a number from 0 on")
-    return TokenRow("token", model_name(source["model"]), token, token_id, force)
+    model = str(model_reference(f"{where}.model", source["model"]))
+    return TokenRow("token", model, token, token_id, force)
 
 
 def _multiple(tokenizer: Mapping[str, Any]) -> int | None:
