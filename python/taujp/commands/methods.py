@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 
-from taujp.merge.method import methods
+from taujp.merge.method import Method, methods
 
 # Functions of their own, since they run the model: {name: (summary, needs and cost)}.
 LIVE = {
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
         _list()
     elif name in methods():
         method = methods()[name]
-        _show(name, method.build, f"Needs: {method.needs}. Cost: {method.cost}.")
+        more = f"Needs: {method.needs}. Cost: {method.cost}."
+        _show(f"{name}({_options(method)})", method.build, more)
     elif name in LIVE:
-        _show(
-            f"taujp.{name}", getattr(importlib.import_module("taujp"), name), "Called from Python."
-        )
+        function = getattr(importlib.import_module("taujp"), name)
+        _show(f"taujp.{name}{inspect.signature(function)}", function, "Called from Python.")
     else:
         raise ValueError(f"no method {name!r}; there are {', '.join([*methods(), *LIVE])}")
     return 0
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list() -> None:
     for method in methods().values():
-        options = ", ".join(f"{key}={value!r}" for key, value in method.options.items())
+        options = _options(method)
         print(f"{method.name:18} {method.summary}")
         print(f"{'':18} needs {method.needs}; {method.cost}" + f"; {options}" * bool(options))
     print("\nFrom Python, as taujp.NAME(...):")
@@ -58,5 +58,9 @@ def _list() -> None:
         print(f"{name:18} {summary}\n{'':18} {needs}")
 
 
-def _show(name: str, function: Callable, more: str) -> None:
-    print(f"{name}{inspect.signature(function)}\n\n{inspect.getdoc(function)}\n\n{more}")
+def _options(method: Method) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in method.options.items())
+
+
+def _show(call: str, function: Callable, more: str) -> None:
+    print(f"{call}\n\n{inspect.getdoc(function)}\n\n{more}")
