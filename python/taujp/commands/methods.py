@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         _show(f"{name}({_options(method)})", method.build, more)
     elif name in LIVE:
         function = getattr(importlib.import_module("taujp"), name)
-        _show(f"taujp.{name}{inspect.signature(function)}", function, "Called from Python.")
+        _show(f"taujp.{name}({_parameters(function)})", function, "Called from Python.")
     else:
         raise ValueError(f"no method {name!r}; there are {', '.join([*methods(), *LIVE])}")
     return 0
@@ -60,6 +60,14 @@ def _list() -> None:
 
 def _options(method: Method) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in method.options.items())
+
+
+def _parameters(function: Callable) -> str:
+    """Names and defaults; what they may be the documentation says."""
+    signature = inspect.signature(function)
+    bare = [one.replace(annotation=one.empty) for one in signature.parameters.values()]
+    text = str(signature.replace(parameters=bare, return_annotation=signature.empty))
+    return text.removeprefix("(").removesuffix(")")
 
 
 def _show(call: str, function: Callable, more: str) -> None:
