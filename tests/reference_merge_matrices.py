@@ -40,7 +40,7 @@ def iso_c(given: Given) -> Tensor:
     if taus[0].numel() == 0:
         return taus[0]
     total = sum(taus)
-    return polar(total) * torch.linalg.svdvals(total).mean()
+    return polar(total, 2.0**-23) * torch.linalg.svdvals(total).mean()
 
 
 def iso_cts(given: Given, *, common: float = 0.8) -> Tensor:

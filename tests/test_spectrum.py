@@ -145,3 +145,20 @@ def test_weak_directions_have_the_inverse_roots_of_an_svd() -> None:
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     torch.testing.assert_close(root.matrix @ matrix, u @ v, rtol=0, atol=1e-6)
     assert torch.linalg.matrix_rank(inverse_root(matrix, 1e-6).matrix, rtol=1e-9) == 25
+
+
+@pytest.mark.parametrize("weakest", [1e-3, 2e-7])
+def test_iso_c_raises_what_fp32_tells_from_rounding(weakest: float) -> None:
+    values = torch.cat([falling(39), torch.tensor([weakest], dtype=torch.float64)])
+    tau = made(values, 40, 40).float()
+    merged = taujp.merge_many([{"w": tau}], [1.0], {"w": torch.zeros(40, 40)}, method="iso_c")["w"]
+    u, s, v = torch.linalg.svd(tau.double())
+    torch.testing.assert_close(merged.double(), s.mean() * (u @ v), rtol=0, atol=1e-5)
+
+
+def test_iso_c_of_adapters_raises_no_rounding() -> None:
+    generator = torch.Generator().manual_seed(0)
+    tau = torch.randn(300, 16, generator=generator) @ torch.randn(16, 200, generator=generator)
+    base = {"w": torch.zeros(300, 200)}
+    merged = taujp.merge_many([{"w": tau}], [1.0], base, method="iso_c")["w"]
+    assert torch.linalg.matrix_rank(merged, rtol=1e-3) == 16

@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from ..spectrum import Spectrum
 
 
+_ROUNDING = 2.0**-23  # of the strongest direction: fp32's, in the products of adapters too
+
+
 @tensor_method("iso_c", cost=DECOMPOSED)
 def iso_c(n: int) -> Formula:
     """Merge tasks in their common subspace, with no direction outweighing the others.
 
     With the singular values of sum_i c_i tau_i = U S V of a matrix, theta = theta0 + mean(S) U V;
-    what is no matrix gets the mean of c_i tau_i. Directions weaker than 1e-6 of the strongest stay
-    out: of low ranks, as adapters have, the authors' program raises directions of rounding to
-    mean(S) too. It averages "text_projection". The paper scales the result by validation: lambda_
-    (about 1 to 2).
+    what is no matrix gets the mean of c_i tau_i. Directions weaker than fp32's rounding of the
+    strongest (1.2e-7) stay out: of low ranks, as adapters have, the authors' program raises
+    directions of rounding to mean(S) too. It averages "text_projection". The paper scales the
+    result by validation: lambda_ (about 1 to 2).
     Source: Marczak et al. 2025, arXiv 2502.04959.
     """
 
@@ -68,7 +71,7 @@ def _flat(total: Tensor) -> Tensor:
     if total.numel() == 0:
         return total
     tall = total.shape[0] > total.shape[1]
-    root = inverse_root(total.mT if tall else total)
+    root = inverse_root(total.mT if tall else total, _ROUNDING)
     inner = root.matrix * root.values.mean()
     return product(total, inner, root.weakest) if tall else product(inner, total, root.weakest)
 
