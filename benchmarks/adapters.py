@@ -77,17 +77,21 @@ def measure_merge(
 ) -> None:
     """One command on the adapters, and one that makes the eight models before it merges them."""
     ours, busy = timed(taujp_merge(method, base, folders, COEFS, scratch.new()))
-    record.raw[method] = {"adapters": {**vars(ours), "processor": busy}}
+    record.raw[method] = {"adapters": figures(ours, busy)}
     record.add(f"{method} of {ADAPTERS} adapters", ours.seconds, "s")
     record.add(f"{method}: memory beyond torch", beyond(record, ours.anonymous), "MB")
     if method not in MADE_FIRST:
         return
     arguments = [str(base), method, json.dumps(COEFS), str(scratch.new()), *map(str, folders)]
     whole, worked = timed([sys.executable, "-c", MATERIALISED, *arguments])
-    record.raw[method]["materialised"] = {**vars(whole), "processor": worked}
+    record.raw[method]["materialised"] = figures(whole, worked)
     record.add(f"{method}: materialising takes, times", whole.seconds / ours.seconds, "x", 1)
     record.add(f"{method}: the same in processor time", worked / busy, "x", 1)
     record.add(f"{method}: memory of materialising", beyond(record, whole.anonymous), "MB")
+
+
+def figures(ran: Ran, processor: float) -> dict[str, float]:
+    return {"seconds": ran.seconds, "anonymous": ran.anonymous, "processor": processor}
 
 
 def timed(command: list[str]) -> tuple[Ran, float]:
