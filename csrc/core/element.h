@@ -69,6 +69,7 @@ TAUJP_INLINE float sparsified(const Run& run, int i, int64_t j, float tau, float
   const Sieve& sieve = run.sieves[i];
   const int64_t index = run.first + j;
   bool kept;
+  // Bits of variances are the host's shortcut; here, as on CUDA, the sieves decide.
   if (run.kept != nullptr && run.measure != Measure::variance) {
     kept = run.kept[i] == nullptr || (bits_from(run.kept[i], run.kept_first + j) & 1) != 0;
   } else if (run.sparsifier == Sparsifier::random) {

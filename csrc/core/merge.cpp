@@ -28,8 +28,8 @@ bool is_pointwise(const Recipe& recipe) {
 bool merge_known(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
                  const Statistics& found) {
   const Parameter merged = found.applied(parameter);
-  if (recipe.sparsifier == Sparsifier::rank)
-    return merge_thinned(recipe, merged, begin, end, found.odds, found.survivors);
+  if (recipe.sparsifier == Sparsifier::rank && found.survivors.sieves.empty())
+    return merge_thinned(recipe, merged, begin, end, found.odds);
   const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
   const std::vector<const uint64_t*> bits = found.survivors.bits();
   return level().merge(make_run(recipe, merged, begin, end, found.survivors, bits, scratch.get()));

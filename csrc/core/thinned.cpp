@@ -96,21 +96,15 @@ std::vector<Bits> no_bits(const std::vector<OddsByRank>& odds, int64_t elements)
   return bits;
 }
 
-// Merges what stays of a piece: `first` is the bit of its parameter's element 0.
-bool merge_kept(const Recipe& recipe, const Piece& piece, const Survivors& survivors,
-                int64_t first) {
-  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
-  const std::vector<const uint64_t*> bits = survivors.bits();
-  Run run =
-      make_run(recipe, piece.parameter, piece.begin, piece.end, survivors, bits, scratch.get());
-  run.kept_first = first;
-  return level().merge(run);
-}
-
+// Merges what the coins and ranks leave of a piece of whole rows.
 bool merge_chosen(const Recipe& recipe, const Piece& piece, const std::vector<OddsByRank>& odds) {
   Survivors chosen{std::vector<Sieve>(recipe.checkpoints), no_bits(odds, piece.end - piece.begin)};
   Chooser(recipe, piece.parameter.row, odds).choose(piece, chosen.kept, -piece.begin, nullptr);
-  return merge_kept(recipe, piece, chosen, -piece.begin);
+  const Scratch scratch = make_scratch(scratch_floats(recipe.checkpoints));
+  const std::vector<const uint64_t*> bits = chosen.bits();
+  Run run = make_run(recipe, piece.parameter, piece.begin, piece.end, chosen, bits, scratch.get());
+  run.kept_first = -piece.begin;
+  return level().merge(run);
 }
 
 }  // namespace
@@ -142,9 +136,7 @@ Survivors thinned_by_norms(const Recipe& recipe, const View& view,
 }
 
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                   const std::vector<OddsByRank>& odds, const Survivors& known) {
-  if (!known.sieves.empty())
-    return merge_kept(recipe, {parameter, begin, end}, known, parameter.first);
+                   const std::vector<OddsByRank>& odds) {
   const int64_t together = thinned_tile(parameter);
   bool nonfinite = false;
   for (; begin < end; begin += together) {

@@ -18,9 +18,9 @@ int64_t thinned_tile(const Parameter& parameter);
 Survivors thinned_by_norms(const Recipe& recipe, const View& view,
                            const std::vector<OddsByRank>& odds);
 
-// Merges elements [begin, end), whole rows; `known` as thinned_by_norms finds it, or empty.
+// Merges elements [begin, end), whole rows, where no norms are kept.
 // Returns true when an input held a NaN or an infinity.
 bool merge_thinned(const Recipe& recipe, const Parameter& parameter, int64_t begin, int64_t end,
-                   const std::vector<OddsByRank>& odds, const Survivors& known);
+                   const std::vector<OddsByRank>& odds);
 
 }  // namespace taujp
